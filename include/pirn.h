@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libpirn: one thread a core, fibers that never migrate, messages between
+ * cores, and disk IO that looks blocking and is not.
+ *
+ * Words: a core is one OS thread pinned to one CPU, with its own reactor.  A
+ * fiber is a stackful thread of control that stays on its core.  To park is to
+ * stop being runnable.  A pool is pinned, node-local memory that IO uses.
+ *
+ * Rules for the whole header
+ *
+ *   Errors are negative errno values; nothing sets or keeps errno, whose value
+ *   is undefined after a call that may park.
+ *   "Parks" marks calls that may stop the fiber and let others run.  They, and
+ *   every call that acts on the current core, return -EPERM outside a fiber and
+ *   in the child of a fork.  A call without the mark never parks.
+ *   The child of a fork may only exec or _exit (it does the latter when the
+ *   function of its fiber returns): memory from pirn_buf_alloc() is not there.
+ *   Nothing here is async-signal-safe, and no signal handler is installed.
+ *   Times are nanoseconds of CLOCK_MONOTONIC, deadlines absolute.
+ *   A pthread mutex, errno, locale and every __thread variable belong to the
+ *   core, not to the fiber: do not hold the first across a call that parks.
+ *   The ABI may change between versions before 1.0.
+ */
+#ifndef PIRN_H
+#define PIRN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PIRN_API __attribute__((visibility("default")))
+
+#define PIRN_VERSION "0.1.0"
+
+/* --------------------------------------------------------------- runtime */
+
+/* What carries IO ops. */
+enum pirn_backend {
+	PIRN_BACKEND_AUTO = 0,	/* the first of the others that works here */
+	PIRN_BACKEND_KMOD,	/* /dev/pirn: block devices opened for direct IO */
+	PIRN_BACKEND_URING,	/* io_uring: files and block devices */
+	PIRN_BACKEND_LAST	/* not part of the API */
+};
+
+/*
+ * Options of a runtime.  Set size with PIRN_OPTIONS_INIT; a zero field means
+ * its default; what a longer struct of a newer header adds must be zero.
+ */
+struct pirn_options {
+	size_t size;
+	/*
+	 * CPUs to run on, one core each, as in "0-3,8"; core N is the N-th CPU
+	 * named.  Default: the CPUs this process may run on.
+	 */
+	const char *cpus;
+	enum pirn_backend backend;
+	uint32_t io_depth;	/* ops in flight a core, 2 to 4096: 256 */
+	uint32_t io_batch;	/* ops one submission carries, 1 to depth: 32 */
+	uint32_t call_depth;	/* calls from one core to one other, 1 to 1024: 64 */
+	uint32_t max_fibers;	/* a core, to 2^24: 2^20 */
+	size_t stack_bytes;	/* a fiber, 16 KiB to 64 MiB: 256 KiB, virtual */
+	size_t pool_bytes;	/* of IO memory a core, 1 MiB to 1 TiB: 16 MiB */
+	/*
+	 * An idle core looks for work this long before it sleeps: 20,000 ns;
+	 * PIRN_NO_SPIN to sleep at once.
+	 */
+	uint64_t spin_ns;
+	/*
+	 * When set, pirn_run() writes one line here: which backend it chose and
+	 * why not a better one, or why it could not start.
+	 */
+	char *message;
+	size_t message_bytes;
+};
+
+#define PIRN_OPTIONS_INIT { .size = sizeof(struct pirn_options) }
+#define PIRN_NO_SPIN UINT64_MAX
+
+/*
+ * Starts a runtime, runs fn(arg) in a fiber on core 0, and ends the runtime
+ * when fn returns.  Blocks the calling thread, which must not itself be a core
+ * (-EDEADLK).  @opt may be NULL.  Several runtimes may live in one process.
+ *
+ * Fibers that are left when fn returns are dropped without running again, after
+ * their IO in flight has ended: join what must finish.
+ *
+ * Returns 0 once fn ran; *result (may be NULL) is then what fn returned.
+ * -EINVAL: an option is out of range; -ENODEV: the backend asked for (or any,
+ * with auto) is not usable here; -ENOTSUP: shadow stacks are enabled;
+ * -ENOMEM; others from starting threads.  See pirn_options.message.
+ */
+PIRN_API int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg),
+		      void *arg, int *result);
+
+/*
+ * Whether a backend can be used here: 0, or a negative errno and one line of
+ * why not in @reason.  May be called anywhere; blocks for some system calls.
+ */
+PIRN_API int pirn_backend_probe(enum pirn_backend backend, char *reason,
+				size_t reason_bytes);
+
+/* "kmod", "uring", "auto"; NULL for a number that is none.  Anywhere. */
+PIRN_API const char *pirn_backend_name(enum pirn_backend backend);
+
+/* The backend of the runtime this fiber runs in, or -EPERM. */
+PIRN_API int pirn_backend_current(void);
+
+/* This fiber's core, 0 up; how many cores there are; the CPU of one (-EINVAL). */
+PIRN_API int pirn_core(void);
+PIRN_API int pirn_core_count(void);
+PIRN_API int pirn_core_cpu(unsigned int core);
+
+/*
+ * One line on why the last call on this core failed, where there is more to say
+ * than the errno; else "".  Valid until the next call that fails on this core.
+ */
+PIRN_API const char *pirn_reason(void);
+
+/* What a core has done since it started. */
+struct pirn_core_stats {
+	size_t size;		/* set by the caller */
+	uint64_t turns;		/* passes of the reactor */
+	uint64_t submitted;	/* ops handed to the backend */
+	uint64_t completed;	/* ops that came back */
+	uint64_t enters;	/* system calls to submit or wait */
+	uint64_t seen_without_enter; /* completions published between two enters */
+	uint64_t sleeps;	/* times the core went to sleep */
+	uint64_t calls_sent;	/* pirn_call() from this core */
+	uint64_t calls_parked;	/* of those, had to wait for room */
+	uint64_t fibers;	/* alive now */
+};
+
+/* The current core's figures.  -EPERM, -EINVAL (size). */
+PIRN_API int pirn_core_stats(struct pirn_core_stats *stats);
+
+/* ---------------------------------------------------------------- fibers */
+
+struct pirn_fiber;
+
+/*
+ * Makes a fiber on this core that runs fn(arg); it is runnable at once and runs
+ * after this one parks or yields.  With @fiber NULL it is detached; else
+ * *fiber must be joined or detached once.
+ * -EAGAIN: max_fibers exist; -ENOMEM: no stack (pirn_reason() names the limit).
+ */
+PIRN_API int pirn_spawn(struct pirn_fiber **fiber, int (*fn)(void *arg),
+			void *arg);
+
+/*
+ * Parks until @fiber, of this core, has ended, and frees it; *result (may be
+ * NULL) is what it returned.  -EDEADLK: itself; -EXDEV: of another core;
+ * -EINVAL: detached, or another fiber already joins it.
+ */
+PIRN_API int pirn_join(struct pirn_fiber *fiber, int *result);
+
+/* Nobody will join @fiber, of this core: freed when it ends.  Errors of join. */
+PIRN_API int pirn_detach(struct pirn_fiber *fiber);
+
+/* The running fiber; NULL outside one. */
+PIRN_API struct pirn_fiber *pirn_self(void);
+
+/* Lets the other runnable fibers run first.  Parks (runnable). */
+PIRN_API int pirn_yield(void);
+
+/*
+ * Parks until pirn_unpark(); returns at once when one came since the last park.
+ * Only its own call wakes it, so a loop around a condition is not needed.
+ */
+PIRN_API int pirn_park(void);
+
+/* Makes @fiber, of this core, runnable, or its next park return.  -EXDEV. */
+PIRN_API int pirn_unpark(struct pirn_fiber *fiber);
+
+/* ------------------------------------------------------------------ time */
+
+/* CLOCK_MONOTONIC now; 0 outside a core. */
+PIRN_API uint64_t pirn_now(void);
+
+/* Parks for @ns, or until @deadline (at once when it has passed).  Return 0. */
+PIRN_API int pirn_sleep(uint64_t ns);
+PIRN_API int pirn_sleep_until(uint64_t deadline);
+
+/* -------------------------------------------------------------- messages */
+
+/*
+ * Runs fn(arg) in a new fiber on @core and parks until it has ended; *result
+ * (may be NULL) is what it returned.  fn may park.  What the caller wrote
+ * before is visible to fn, and what fn wrote to the caller after.  The place for
+ * the reply is reserved first; when call_depth calls to that core are under way,
+ * parks until one has ended, in order.
+ * -EINVAL: no such core; -EAGAIN, -ENOMEM: the fiber could not be made there.
+ */
+PIRN_API int pirn_call(unsigned int core, int (*fn)(void *arg), void *arg,
+		       int *result);
+
+/* --------------------------------------------------------------- buffers */
+
+/*
+ * @bytes of IO memory from this core's pool, on the core's node, aligned to the
+ * least power of two that is at least @bytes (4096 at least, 2 MiB at most).
+ * NULL when the pool has no such piece, or outside a fiber.  Contents are
+ * whatever the last user left.  Any core may use it for IO.
+ */
+PIRN_API void *pirn_buf_alloc(size_t bytes);
+
+/*
+ * Gives it back, to the core it came from: parks when that is another one.
+ * NULL is ignored.  -EFAULT: not from pirn_buf_alloc(), or given back before.
+ */
+PIRN_API int pirn_buf_free(void *buf);
+
+/* -------------------------------------------------------------------- IO */
+
+struct pirn_file;
+
+/* Besides O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC of open(2): */
+#define PIRN_O_BUFFERED	(1 << 30) /* through the page cache; else O_DIRECT */
+#define PIRN_O_RANDOM	(1 << 29) /* small random accesses: do not merge */
+
+/*
+ * Opens a file or block device; the handle may be used on every core of the
+ * runtime.  Blocks the core for the length of an open(2).  What the backend
+ * cannot do gives -EOPNOTSUPP here already, with a pirn_reason(): kmod carries
+ * block devices opened for direct IO only.  -EINVAL: an unknown flag, or the
+ * file system refuses O_DIRECT; others as open(2).
+ */
+PIRN_API int pirn_open(struct pirn_file **file, const char *path, int flags,
+		       mode_t mode);
+
+/*
+ * Closes; no call on the file may be under way on any core (-EBUSY, and it
+ * stays open).  Parks.
+ */
+PIRN_API int pirn_close(struct pirn_file *file);
+
+/* Bytes of the file or device now, or a negative errno. */
+PIRN_API int64_t pirn_size(struct pirn_file *file);
+
+/* Sets the length of a regular file (-EINVAL for others).  Blocks the core. */
+PIRN_API int pirn_truncate(struct pirn_file *file, uint64_t bytes);
+
+/*
+ * What offset and length of direct IO are multiples of, and what buffer
+ * addresses are multiples of; 1 and 1 for a buffered file.
+ */
+PIRN_API uint32_t pirn_block_bytes(const struct pirn_file *file);
+PIRN_API uint32_t pirn_memory_align(const struct pirn_file *file);
+
+/*
+ * Reads or writes @bytes at @offset.  @buf lies wholly in memory from
+ * pirn_buf_alloc(), of any core, else -EFAULT.  Parks.
+ *
+ * A read returns the bytes read, fewer only at the end of the file, 0 at and
+ * past it.  A write returns @bytes or an error, never less; -ENOSPC when it
+ * would pass the end of a device, then with nothing written past it.  -EINVAL:
+ * offset, length or address not aligned (pirn_reason() says which); -EBADF: not
+ * open for that; -EPERM or -EROFS: read-only; -EIO and others from the device.
+ * @flags of a write: PIRN_DSYNC, durable when it returns.
+ */
+#define PIRN_DSYNC 1u
+
+PIRN_API ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
+			    uint64_t offset);
+PIRN_API ssize_t pirn_pwrite(struct pirn_file *file, const void *buf,
+			     size_t bytes, uint64_t offset, unsigned int flags);
+
+/*
+ * Makes durable every write that completed before the call.  An error stays
+ * with the handle: each later call gives it again.  Parks.
+ */
+PIRN_API int pirn_fsync(struct pirn_file *file);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PIRN_H */

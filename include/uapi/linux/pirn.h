@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
+/*
+ * The ABI of /dev/pirn: IO completion channels and pinned memory pools.
+ *
+ * Three kinds of file descriptor:
+ *
+ *   /dev/pirn   QUERY, CHANNEL_CREATE and POOL_CREATE only.  It holds no state.
+ *   channel     one pair of rings.  ATTACH and DETACH targets and pools, ENTER,
+ *               NOTIFY, poll(), mmap().
+ *   pool        pinned memory that IO uses.  mmap() and being attached.
+ *
+ * A channel and a pool live as long as somebody holds their fd (or a mapping,
+ * or an op in flight).  Passing the fd passes the right.
+ *
+ * Rules every ioctl but ENTER and NOTIFY keeps
+ *
+ *   The argument points at a struct whose first field is `size`, set by the
+ *   caller to the sizeof it was compiled with.  A shorter struct of an older
+ *   header is read as if zero followed; a longer one is accepted when what the
+ *   kernel does not know is zero, and the kernel writes back only what both
+ *   know.  Every `resv` field must be zero.  Deadlines are absolute nanoseconds
+ *   of CLOCK_MONOTONIC as the caller sees it.  A call that fails changed
+ *   nothing.
+ *
+ * Errnos, each with one meaning (the same in a CQE's res, there negative)
+ *
+ *   ENOTTY      no such ioctl on this kind of fd
+ *   E2BIG       a field this kernel does not know is not zero
+ *   EINVAL      a known field, flag or reserved field holds a value that is
+ *               not allowed, an address, length or offset is not aligned, or
+ *               a target's file is not open with O_DIRECT
+ *   EOPNOTSUPP  well formed, but this kind of file or device cannot do it
+ *   EFAULT      the argument, or the memory it names, is not accessible; in a
+ *               CQE: the range does not lie in the pool
+ *   EBADF       not an fd, or not of the kind asked for; in a CQE: no target
+ *               with that index, or its file is not open in that direction
+ *   ENXIO       in a CQE: no pool with that index
+ *   ENOENT      DETACH: nothing is attached at that index
+ *   ENFILE      the channel's table of targets or pools is full
+ *   EBUSY       somebody is in ENTER on this channel, or DETACH of a target or
+ *               pool with ops in flight
+ *   EPERM       ENTER from another address space than the first ENTER's; a
+ *               write to a read-only device
+ *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded
+ *   EINTR       a signal came before anything was submitted
+ *   ETIME       the deadline passed before anything was submitted
+ *   ENOSPC      in a CQE: a write that starts at or past the end of a device
+ *   ETXTBSY     in a CQE: a write to a device in use as swap
+ *   others      in a CQE: what the block layer said (EIO, ENODATA, ETIMEDOUT...)
+ */
+#ifndef _UAPI_LINUX_PIRN_H
+#define _UAPI_LINUX_PIRN_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define PIRN_ABI_VERSION	1
+
+/* Numbers without a size in them: the size is the struct's first field. */
+#define PIRN_IOC_TYPE		0xBD
+
+/* On /dev/pirn.  The two CREATE calls return a new fd, opened O_CLOEXEC. */
+#define PIRN_IOC_QUERY		_IO(PIRN_IOC_TYPE, 0x00)
+#define PIRN_IOC_CHANNEL_CREATE	_IO(PIRN_IOC_TYPE, 0x01)
+#define PIRN_IOC_POOL_CREATE	_IO(PIRN_IOC_TYPE, 0x02)
+
+/* On a channel. */
+#define PIRN_IOC_ENTER		_IO(PIRN_IOC_TYPE, 0x10)
+#define PIRN_IOC_ENTER_UNTIL	_IO(PIRN_IOC_TYPE, 0x11)
+#define PIRN_IOC_NOTIFY		_IO(PIRN_IOC_TYPE, 0x12)
+#define PIRN_IOC_TARGET_ATTACH	_IO(PIRN_IOC_TYPE, 0x13)
+#define PIRN_IOC_TARGET_DETACH	_IO(PIRN_IOC_TYPE, 0x14)
+#define PIRN_IOC_POOL_ATTACH	_IO(PIRN_IOC_TYPE, 0x15)
+#define PIRN_IOC_POOL_DETACH	_IO(PIRN_IOC_TYPE, 0x16)
+
+/* Limits of this ABI version; QUERY reports the ones of the running module. */
+#define PIRN_MAX_SQ_ENTRIES	4096u
+#define PIRN_MAX_CQ_ENTRIES	16384u
+#define PIRN_MAX_TARGETS	1024u
+#define PIRN_MAX_POOLS		256u
+#define PIRN_MAX_POOL_BYTES	(1ull << 40)
+#define PIRN_MAX_IO_BYTES	(16u << 20)
+
+/*
+ * PIRN_IOC_QUERY: what the running module can do.  All fields but size are
+ * written by the kernel.
+ */
+struct pirn_query {
+	__u32 size;
+	__u32 abi_version;	/* PIRN_ABI_VERSION of the module */
+	__u64 features;		/* PIRN_FEATURE_*; none are defined yet */
+	__u64 op_mask;		/* bit N set: op N can be submitted */
+	__u64 sqe_flags;	/* PIRN_SQE_* that are known */
+	__u64 max_pool_bytes;
+	__u32 max_sq_entries;
+	__u32 max_cq_entries;
+	__u32 max_targets;	/* per channel */
+	__u32 max_pools;	/* per channel */
+	__u32 max_io_bytes;	/* per op */
+	__u32 resv;
+};
+
+/*
+ * PIRN_IOC_CHANNEL_CREATE: returns a channel fd.
+ *
+ * @sq_entries and @cq_entries are powers of two from 1 to the limits, cq at
+ * least sq.  @cq_entries bounds the ops in flight plus the CQEs not yet read.
+ * @cpu is the CPU whose core will use the channel: a possible CPU; it decides
+ * the memory node of the rings and the sysfs directory that counts the
+ * channel's IO.  Rings and ops count against the caller's RLIMIT_MEMLOCK.
+ * EINVAL, ENOMEM, EMFILE.
+ */
+struct pirn_channel_create {
+	__u32 size;
+	__u32 flags;		/* none are defined: must be zero */
+	__u32 sq_entries;
+	__u32 cq_entries;
+	__u32 cpu;
+	__u32 resv;
+	__u64 mmap_bytes;	/* out: length of the one mapping, offset 0 */
+};
+
+/*
+ * PIRN_IOC_POOL_CREATE: returns a pool fd.
+ *
+ * Without flags the kernel allocates @bytes of zeroed memory on @node (-1: the
+ * caller's), in the largest contiguous pieces it can get, and @addr must be
+ * zero; mmap() of the fd maps it, or any page-aligned part.  With
+ * PIRN_POOL_USER it pins @bytes at @addr, which must be page aligned, writable
+ * and of anonymous, shmem or hugetlb memory, and @node must be -1; such a pool
+ * cannot be mapped through its fd (ENODEV): the caller has it mapped.
+ * @bytes is a multiple of the page size.  Counts against RLIMIT_MEMLOCK until
+ * the last user is gone.
+ * EINVAL, EFAULT, EOPNOTSUPP (memory of another kind), ENOMEM, EMFILE, EINTR.
+ */
+#define PIRN_POOL_USER		(1u << 0)
+
+struct pirn_pool_create {
+	__u32 size;
+	__u32 flags;
+	__u64 bytes;
+	__u64 addr;
+	__s32 node;
+	__u32 segments;		/* out: contiguous pieces the memory is made of */
+};
+
+/*
+ * PIRN_IOC_TARGET_ATTACH: let the channel's ops name a file by an index.
+ *
+ * @fd is a block device opened with O_DIRECT.  Whoever may submit on the
+ * channel may then do with the device what the fd's mode allows, as with a
+ * shared mapping: the permission is checked here and not again.  Cached pages
+ * of the device are written back and dropped; may block.
+ * EBADF, EINVAL (no O_DIRECT), EOPNOTSUPP (a regular file, a zoned device,
+ * anything else), ENFILE, EACCES and others from the security module, EBUSY.
+ */
+struct pirn_target_attach {
+	__u32 size;
+	__u32 flags;		/* none are defined: must be zero */
+	__s32 fd;
+	__u32 index;		/* out */
+	__u64 bytes;		/* out: size of the device now */
+	__u32 block_bytes;	/* out: offset and length are multiples of it */
+	__u32 memory_align;	/* out: pool offsets are multiples of it */
+};
+
+struct pirn_target_detach {
+	__u32 size;
+	__u32 index;
+};
+
+/* PIRN_IOC_POOL_ATTACH: @fd is a pool.  EBADF, ENFILE, EBUSY. */
+struct pirn_pool_attach {
+	__u32 size;
+	__u32 flags;		/* none are defined: must be zero */
+	__s32 fd;
+	__u32 index;		/* out */
+	__u64 bytes;		/* out: length of the pool */
+};
+
+struct pirn_pool_detach {
+	__u32 size;
+	__u32 index;
+};
+
+/*
+ * PIRN_IOC_ENTER: submit, and perhaps wait.  The argument is not a pointer but
+ * one word of 32 bits:
+ *
+ *   bits  0..15  how many SQEs, from where the last ENTER stopped, to submit;
+ *                at most sq_entries
+ *   bit   16     PIRN_ENTER_WAIT
+ *   others       must be zero
+ *
+ * PIRN_IOC_ENTER_UNTIL: the same with a deadline and more room; the argument
+ * points at a struct pirn_enter.
+ *
+ * Both return how many SQEs were consumed, which may be fewer than asked: an
+ * SQE is consumed only while ops in flight plus CQEs not yet read are fewer
+ * than cq_entries, and not while the device has no room for it and ops are in
+ * flight.  The rest stays where it is: call again with it when CQEs came.  A
+ * consumed SQE gives exactly one CQE, also when it was invalid.
+ *
+ * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came
+ * (which is used up), or the deadline passed.  When SQEs were consumed their
+ * number is returned whatever ended the wait; else 0 for a CQE or a NOTIFY,
+ * EINTR or ETIME.
+ *
+ * May block without WAIT, for as long as the block layer holds the submitter
+ * back (cgroup throttling, no free requests).  One ENTER at a time; EBUSY to
+ * others.  The first ENTER binds the channel to its address space.
+ */
+#define PIRN_ENTER_COUNT_MASK	0xffffu
+#define PIRN_ENTER_WAIT		(1u << 16)
+
+struct pirn_enter {
+	__u32 size;
+	__u32 flags;		/* PIRN_ENTER_WAIT */
+	__u32 to_submit;
+	__u32 resv;
+	__u64 deadline;		/* 0: none */
+};
+
+/*
+ * PIRN_IOC_NOTIFY: no argument (zero).  Ends the current wait of the channel's
+ * ENTER, or the next one if none is waiting.  Any process with the fd; never
+ * blocks.
+ */
+
+/* What an SQE asks for. */
+enum pirn_op_code {
+	PIRN_OP_NOP	= 0,	/* only a CQE with res 0 */
+	PIRN_OP_READ	= 1,	/* @len bytes at @offset to the pool */
+	PIRN_OP_WRITE	= 2,	/* @len bytes from the pool to @offset */
+	PIRN_OP_FSYNC	= 3,	/* writes completed before are made durable */
+	PIRN_OP_LAST		/* not part of the ABI */
+};
+
+/* A write is durable when it completes. */
+#define PIRN_SQE_DSYNC		(1u << 0)
+/* Random access: do not look for requests to merge this one with. */
+#define PIRN_SQE_NOMERGE	(1u << 1)
+
+/*
+ * 64 bytes, written by user space, read once by the kernel during ENTER; it may
+ * be reused when ENTER has consumed it.
+ *
+ * READ and WRITE use every field; offset and len are multiples of the target's
+ * block_bytes, pool_offset of its memory_align.  A read that starts at or past
+ * the end gives 0, one that crosses it is clipped.  FSYNC uses target.  What an
+ * op does not use must be zero.
+ */
+struct pirn_sqe {
+	__u8  op;		/* enum pirn_op_code */
+	__u8  resv0;
+	__u16 flags;		/* PIRN_SQE_* */
+	__u16 target;
+	__u16 pool;
+	__u64 cookie;		/* comes back in the CQE, never interpreted */
+	__u64 offset;		/* bytes from the start of the target */
+	__u64 pool_offset;	/* bytes from the start of the pool */
+	__u32 len;		/* bytes, 1 to max_io_bytes */
+	__u32 resv1;
+	__u64 resv2[3];		/* room for joins */
+};
+
+/* 32 bytes, written by the kernel, from interrupt context too. */
+struct pirn_cqe {
+	__u64 cookie;
+	__s32 res;		/* bytes, or 0, or a negative errno */
+	__u32 flags;		/* none are defined: zero */
+	__u64 resv[2];		/* room for device and publish times: zero */
+};
+
+/*
+ * The start of a channel's mapping.  Lines of 64 bytes, grouped by who writes
+ * them.  The SQ is an array of struct pirn_sqe at sq_offset, the CQ one of
+ * struct pirn_cqe at cq_offset; all indices run freely through 2^32 and are
+ * masked with entries - 1.
+ *
+ * Ordering.  Both sides of the CQ, with what pairs:
+ *
+ *   kernel, holding the channel's lock     user space, one thread
+ *
+ *   (A) write CQE at tail                  load cq_tail, acquire    (C)
+ *   (B) store cq_tail, release             read CQEs up to it
+ *                                          store cq_head, release   (D)
+ *   (E) load cq_head, acquire, in ENTER
+ *
+ *   (B) pairs with (C): without them a CQE could be read before it was
+ *   written.  (D) pairs with (E): without them the kernel could give a slot
+ *   out again while user space still reads it.  The SQ needs no barrier: SQEs
+ *   are written and ENTER is called by the same thread.
+ *
+ * The kernel keeps its own copy of every index it writes and believes nothing
+ * it reads: a wrong cq_head can only make the channel look full.
+ */
+#define PIRN_RING_MAGIC		0x4e524950u	/* "PIRN" */
+#define PIRN_RING_VERSION	1u
+
+struct pirn_ring_header {
+	/* Written once, at creation. */
+	__u32 magic;
+	__u32 version;
+	__u32 header_bytes;	/* sizeof(struct pirn_ring_header) */
+	__u32 sq_offset;	/* bytes from the start of the mapping */
+	__u32 sq_entries;
+	__u32 cq_offset;
+	__u32 cq_entries;
+	__u32 cpu;
+	__u64 mmap_bytes;
+	__u32 resv0[6];
+
+	/* Written by the kernel in ENTER. */
+	__u32 sq_head;		/* the next SQE ENTER will look at */
+	__u32 resv1[15];
+
+	/* Written by the kernel when an op completes. */
+	__u32 cq_tail;
+	__u32 resv2[15];
+
+	/* Written by user space. */
+	__u32 cq_head;
+	__u32 resv3[15];
+};
+
+#endif /* _UAPI_LINUX_PIRN_H */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a backend is.  Everything the runtime takes from the world goes through
+ * this table, time and threads and sleep too, so that a simulator can stand in
+ * for all of it: above it there is no clock, no descriptor, no thread, nothing
+ * that waits for another core without parking, and no submission that completes
+ * inside itself.
+ */
+#ifndef PIRN_BACKEND_H
+#define PIRN_BACKEND_H
+
+#include "lib.h"
+
+struct pirn_backend_ops {
+	const char *name;
+
+	/* 0, or a negative errno and one line in @why. */
+	int (*probe)(char *why, size_t why_bytes);
+
+	/*
+	 * The backend's part of a core.  start runs on the core's own thread and
+	 * leaves a line in @why when it fails; stop runs after every thread has
+	 * ended, with no op in flight.
+	 */
+	int (*core_start)(struct pirn_core *core, char *why, size_t why_bytes);
+	void (*core_stop)(struct pirn_core *core);
+
+	/* Memory for core->pool: base, bytes, map_*; and giving it back. */
+	int (*pool_map)(struct pirn_core *core, char *why, size_t why_bytes);
+	void (*pool_unmap)(struct pirn_pool *pool);
+	/* Lets this core's ops use a pool: a slot >= 0, or a negative errno. */
+	int (*pool_attach)(struct pirn_core *core, struct pirn_pool *pool);
+
+	/*
+	 * Files.  open fills fd, block_device, block_bytes and memory_align;
+	 * attach gives the slot by which this core's ops name it.
+	 */
+	int (*file_open)(struct pirn_core *core, struct pirn_file *file,
+			 const char *path, int flags, mode_t mode);
+	void (*file_close)(struct pirn_file *file);
+	int64_t (*file_size)(struct pirn_file *file);
+	int (*file_truncate)(struct pirn_file *file, uint64_t bytes);
+	int (*file_attach)(struct pirn_core *core, struct pirn_file *file);
+	void (*file_detach)(struct pirn_core *core, int slot);
+
+	/* Takes an op for the next enter; false when there is no room now. */
+	bool (*queue)(struct pirn_core *core, struct pirn_op *op);
+	/*
+	 * Submits what is queued; what does not go through stays queued.  With
+	 * @wait sleeps until a completion, a wake or @deadline (0: none).
+	 */
+	void (*enter)(struct pirn_core *core, bool wait, uint64_t deadline);
+	/* Whether reap would find something: a load or two. */
+	bool (*ready)(struct pirn_core *core);
+	/* Gives every completion there is to pirn_op_complete(). */
+	void (*reap)(struct pirn_core *core);
+	/* Ends the wait of a core, or its next one.  From any thread. */
+	void (*wake)(struct pirn_core *core);
+
+	uint64_t (*now)(void);
+	int (*thread_start)(struct pirn_core *core, void *(*fn)(void *core));
+	void (*thread_join)(struct pirn_core *core);
+};
+
+extern const struct pirn_backend_ops pirn_kmod_ops;
+extern const struct pirn_backend_ops pirn_uring_ops;
+
+/* NULL for a number that names none. */
+const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend);
+/* The best that works, or NULL; one line of why into @why either way. */
+const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes);
+
+/* What backends on a real kernel share: backend.c. */
+uint64_t pirn_host_now(void);
+int pirn_host_thread_start(struct pirn_core *core, void *(*fn)(void *core));
+void pirn_host_thread_join(struct pirn_core *core);
+int pirn_host_open(struct pirn_core *core, struct pirn_file *file,
+		   const char *path, int flags, mode_t mode);
+void pirn_host_close(struct pirn_file *file);
+int64_t pirn_host_size(struct pirn_file *file);
+int pirn_host_truncate(struct pirn_file *file, uint64_t bytes);
+
+#endif /* PIRN_BACKEND_H */

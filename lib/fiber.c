@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Fibers: making, ending, and the one way to stop and start being runnable.
+ *
+ * Stage 1 and the last of a read: a fiber parks here after io.c queued its op,
+ * and returns from here when reactor.c saw the completion.
+ *
+ * Fibers switch straight to each other; the reactor, itself a fiber on the
+ * thread's own stack, runs when none is runnable or the turn's switches are
+ * used up.
+ */
+#include <unistd.h>
+
+#include "backend.h"
+#include "lib.h"
+#include "sanitizer.h"
+
+__thread struct pirn_core *pirn_this_core;
+
+static void switch_to(struct pirn_core *core, struct pirn_fiber *from,
+		      struct pirn_fiber *to)
+{
+	core->current = to;
+	san_switch_start(from, to, false);
+	pirn_switch(&from->sp, to->sp);
+	san_switch_end(from, false, NULL);
+}
+
+/* Who runs next when the current fiber does not. */
+static inline struct pirn_fiber *take_next(struct pirn_core *core)
+{
+	if (unlikely(!core->runnable.head || --core->budget < 0))
+		return &core->reactor;
+	return pirn_queue_pop(&core->runnable);
+}
+
+void pirn_fiber_stop(struct pirn_core *core)
+{
+	struct pirn_fiber *self = core->current;
+	struct pirn_fiber *next = take_next(core);
+
+	if (next != self)
+		switch_to(core, self, next);
+}
+
+void pirn_fiber_ready(struct pirn_core *core, struct pirn_fiber *fiber)
+{
+	pirn_queue_push(&core->runnable, fiber);
+}
+
+void pirn_fibers_run(struct pirn_core *core)
+{
+	struct pirn_fiber *fiber;
+
+	core->budget = PIRN_TURN_SWITCHES;
+	fiber = pirn_queue_pop(&core->runnable);
+	if (fiber)
+		switch_to(core, &core->reactor, fiber);
+}
+
+/*
+ * The fiber's last words.  Its stack goes to the pool while it still runs on
+ * it, which is safe because nothing else runs on this core before the switch.
+ */
+static void fiber_end(struct pirn_core *core, struct pirn_fiber *self)
+{
+	struct pirn_fiber *next;
+
+	core->fibers--;
+	self->ended = true;
+	if (self->call)
+		pirn_call_reply(core, self->call, self->result, 0);
+	if (self->joiner)
+		pirn_fiber_ready(core, self->joiner);
+	else if (self->detached)
+		pirn_stack_put(core, self);
+
+	next = take_next(core);
+	core->current = next;
+	san_switch_start(self, next, true);
+	pirn_switch(&self->sp, next->sp);
+	__builtin_unreachable();
+}
+
+static void fiber_main(struct pirn_fiber *self)
+{
+	san_switch_end(self, true, &self->core->reactor);
+	self->result = self->fn(self->arg);
+	/* The child of a fork came back: there is no reactor to go on with. */
+	if (unlikely(!self->core->live))
+		_exit(self->result);
+	fiber_end(self->core, self);
+}
+
+/* Lays out what pirn_switch() pops: r15 r14 r13 r12 rbx rbp and where to go. */
+static void prepare_stack(struct pirn_fiber *fiber)
+{
+	uintptr_t *sp = (uintptr_t *)((char *)fiber->stack_low +
+				      fiber->stack_bytes);
+
+	*--sp = 0;		/* keeps the call in pirn_fiber_start aligned */
+	*--sp = 0;
+	*--sp = (uintptr_t)pirn_fiber_start;
+	*--sp = 0;					/* rbp */
+	*--sp = (uintptr_t)fiber_main;			/* rbx */
+	*--sp = (uintptr_t)fiber;			/* r12 */
+	*--sp = 0;
+	*--sp = 0;
+	*--sp = 0;
+	fiber->sp = sp;
+}
+
+int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
+		    int (*fn)(void *), void *arg)
+{
+	struct pirn_fiber *fiber;
+
+	if (unlikely(core->fibers >= core->rt->opt.max_fibers))
+		return pirn_fail(core, -EAGAIN,
+				 "max_fibers (%u) exist on core %u",
+				 core->rt->opt.max_fibers, core->index);
+	fiber = pirn_stack_get(core);
+	if (unlikely(!fiber))
+		return -ENOMEM;
+	san_stack_fresh(fiber);
+	fiber->fn = fn;
+	fiber->arg = arg;
+	fiber->user_parked = false;
+	fiber->permit = false;
+	fiber->detached = false;
+	fiber->ended = false;
+	fiber->joiner = NULL;
+	fiber->call = NULL;
+	prepare_stack(fiber);
+	core->fibers++;
+	*out = fiber;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- public */
+
+int pirn_spawn(struct pirn_fiber **out, int (*fn)(void *arg), void *arg)
+{
+	struct pirn_core *core = pirn_this();
+	struct pirn_fiber *fiber;
+	int err;
+
+	if (!core)
+		return -EPERM;
+	if (!fn)
+		return pirn_fail(core, -EINVAL, "pirn_spawn: fn is NULL");
+	err = pirn_fiber_make(core, &fiber, fn, arg);
+	if (err)
+		return err;
+	fiber->detached = !out;
+	if (out)
+		*out = fiber;
+	pirn_fiber_ready(core, fiber);
+	return 0;
+}
+
+/* What join, detach and unpark ask of their argument. */
+static int check_mine(struct pirn_core *core, const struct pirn_fiber *fiber)
+{
+	if (!fiber)
+		return pirn_fail(core, -EINVAL, "fiber is NULL");
+	if (fiber->core != core)
+		return pirn_fail(core, -EXDEV,
+				 "the fiber belongs to core %u, this is core %u",
+				 fiber->core->index, core->index);
+	return 0;
+}
+
+int pirn_join(struct pirn_fiber *fiber, int *result)
+{
+	struct pirn_core *core = pirn_this();
+	int err;
+
+	if (!core)
+		return -EPERM;
+	err = check_mine(core, fiber);
+	if (err)
+		return err;
+	if (fiber == core->current)
+		return pirn_fail(core, -EDEADLK, "a fiber cannot join itself");
+	if (fiber->detached || fiber->joiner)
+		return pirn_fail(core, -EINVAL, "the fiber is %s",
+				 fiber->detached ? "detached" : "joined already");
+	if (!fiber->ended) {
+		fiber->joiner = core->current;
+		pirn_fiber_stop(core);
+	}
+	if (result)
+		*result = fiber->result;
+	fiber->detached = true;
+	pirn_stack_put(core, fiber);
+	return 0;
+}
+
+int pirn_detach(struct pirn_fiber *fiber)
+{
+	struct pirn_core *core = pirn_this();
+	int err;
+
+	if (!core)
+		return -EPERM;
+	err = check_mine(core, fiber);
+	if (err)
+		return err;
+	if (fiber->detached || fiber->joiner)
+		return pirn_fail(core, -EINVAL, "the fiber is %s",
+				 fiber->detached ? "detached already" : "joined");
+	fiber->detached = true;
+	if (fiber->ended)
+		pirn_stack_put(core, fiber);
+	return 0;
+}
+
+struct pirn_fiber *pirn_self(void)
+{
+	struct pirn_core *core = pirn_this();
+
+	return core ? core->current : NULL;
+}
+
+int pirn_yield(void)
+{
+	struct pirn_core *core = pirn_this();
+
+	if (unlikely(!core))
+		return -EPERM;
+	pirn_fiber_ready(core, core->current);
+	pirn_fiber_stop(core);
+	return 0;
+}
+
+int pirn_park(void)
+{
+	struct pirn_core *core = pirn_this();
+	struct pirn_fiber *self;
+
+	if (!core)
+		return -EPERM;
+	self = core->current;
+	if (self->permit) {
+		self->permit = false;
+		return 0;
+	}
+	self->user_parked = true;
+	pirn_fiber_stop(core);
+	return 0;
+}
+
+int pirn_unpark(struct pirn_fiber *fiber)
+{
+	struct pirn_core *core = pirn_this();
+	int err;
+
+	if (!core)
+		return -EPERM;
+	err = check_mine(core, fiber);
+	if (err)
+		return err;
+	if (fiber->user_parked) {
+		fiber->user_parked = false;
+		pirn_fiber_ready(core, fiber);
+	} else {
+		fiber->permit = true;
+	}
+	return 0;
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reads and writes: stage 2 and the last but one of a read.
+ *
+ * pirn_pread() fills an op on the fiber's own stack, gives it to the backend's
+ * queue and stops the fiber; the reactor submits what a turn queued with one
+ * enter (at once when io_batch is reached), and when the backend's reap finds
+ * the completion, pirn_op_complete() makes the fiber runnable again.
+ */
+#include <fcntl.h>
+
+#include "backend.h"
+#include "lib.h"
+
+void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result)
+{
+	op->result = result;
+	core->in_flight--;
+	core->stats.completed++;
+	pirn_fiber_ready(core, op->fiber);
+}
+
+static void pending_add(struct pirn_core *core, struct pirn_op *op)
+{
+	op->next = NULL;
+	if (core->pending)
+		core->pending_last->next = op;
+	else
+		core->pending = op;
+	core->pending_last = op;
+}
+
+void pirn_ops_queue_pending(struct pirn_core *core)
+{
+	struct pirn_op *op;
+
+	while ((op = core->pending) && core->ops->queue(core, op)) {
+		core->pending = op->next;
+		core->in_flight++;
+		core->stats.submitted++;
+	}
+}
+
+/* Parks until the op has ended. */
+static int op_run(struct pirn_core *core, struct pirn_op *op)
+{
+	struct pirn_file_slot *on = &op->file->on[core->index];
+
+	op->fiber = core->current;
+	on->busy++;
+	if (likely(!core->pending) && likely(core->ops->queue(core, op))) {
+		core->in_flight++;
+		core->stats.submitted++;
+	} else {
+		pending_add(core, op);
+	}
+	if (core->queued >= core->rt->opt.io_batch)
+		core->ops->enter(core, false, 0);
+	pirn_fiber_stop(core);
+	on->busy--;
+	return op->result;
+}
+
+/*
+ * The pool that holds all of [buf, buf + bytes): a look at each core's one,
+ * this core's first.
+ */
+static struct pirn_pool *pool_of(struct pirn_core *core, const void *buf,
+				 size_t bytes)
+{
+	uint64_t offset = (uint64_t)((const char *)buf - core->pool.base);
+
+	if (likely(offset < core->pool.bytes))
+		return bytes <= core->pool.bytes - offset ? &core->pool : NULL;
+	for (uint32_t i = 0; i < core->rt->cores; i++) {
+		struct pirn_pool *pool = &core->rt->core[i]->pool;
+
+		offset = (uint64_t)((const char *)buf - pool->base);
+		if (offset < pool->bytes)
+			return bytes <= pool->bytes - offset ? pool : NULL;
+	}
+	return NULL;
+}
+
+static int pool_slot(struct pirn_core *core, struct pirn_pool *pool)
+{
+	int32_t *slot = &core->pool_slot[pool->owner];
+
+	if (unlikely(*slot < 0))
+		*slot = core->ops->pool_attach(core, pool);
+	return *slot;
+}
+
+static int check_range(struct pirn_core *core, const struct pirn_file *file,
+		       const void *buf, size_t bytes, uint64_t offset)
+{
+	uint64_t block = file->block_bytes - 1;
+	uint64_t align = file->memory_align - 1;
+
+	if (unlikely((offset | bytes) & block))
+		return pirn_fail(core, -EINVAL,
+				 "offset %llu and length %zu are not multiples of the block size %u",
+				 (unsigned long long)offset, bytes,
+				 file->block_bytes);
+	if (unlikely((uintptr_t)buf & align))
+		return pirn_fail(core, -EINVAL,
+				 "the buffer is not aligned to %u bytes",
+				 file->memory_align);
+	if (unlikely(offset > INT64_MAX || bytes > INT64_MAX - offset))
+		return pirn_fail(core, -EINVAL,
+				 "offset %llu and length %zu pass 2^63",
+				 (unsigned long long)offset, bytes);
+	return 0;
+}
+
+/* Whether this core may work on the file now. */
+static int check_file(struct pirn_core *core, const struct pirn_file *file)
+{
+	if (unlikely(!file || file->rt != core->rt))
+		return pirn_fail(core, -EINVAL, "not a file of this runtime");
+	if (unlikely(file->on[core->index].closed))
+		return pirn_fail(core, -EBADF, "the file is being closed");
+	return 0;
+}
+
+/*
+ * The common half of pread and pwrite: checks, then one op after the other
+ * until all is done, one ends short, or one fails.  Returns what was
+ * transferred, or the error, which is also in *error (else 0).
+ */
+static ssize_t transfer(struct pirn_op *op, struct pirn_file *file, void *buf,
+			size_t bytes, uint64_t offset, int *error)
+{
+	struct pirn_core *core = pirn_this();
+	struct pirn_pool *pool;
+	size_t done = 0;
+	int err;
+
+	*error = 0;
+	if (unlikely(!core))
+		return *error = -EPERM;
+	err = check_file(core, file);
+	if (!err)
+		err = check_range(core, file, buf, bytes, offset);
+	if (unlikely(err))
+		return *error = err;
+	if (unlikely(!bytes))
+		return 0;
+	pool = pool_of(core, buf, bytes);
+	if (unlikely(!pool))
+		return *error = pirn_fail(core, -EFAULT,
+			"the buffer %p of %zu bytes is not memory from pirn_buf_alloc()",
+			buf, bytes);
+	op->file = file;
+	op->pool_slot = pool_slot(core, pool);
+	if (unlikely(op->pool_slot < 0))
+		return *error = op->pool_slot;
+	op->file_slot = pirn_file_slot(core, file);
+	if (unlikely(op->file_slot < 0))
+		return *error = op->file_slot;
+	do {
+		size_t left = bytes - done;
+
+		op->buf = (char *)buf + done;
+		op->pool_offset = (uint64_t)((char *)op->buf - pool->base);
+		op->offset = offset + done;
+		op->bytes = left < PIRN_MAX_IO ? (uint32_t)left : PIRN_MAX_IO;
+		err = op_run(core, op);
+		if (unlikely(err < 0))
+			return *error = err;
+		done += (size_t)err;
+	} while (unlikely(done < bytes) && err && !(done & (file->block_bytes - 1)));
+	return (ssize_t)done;
+}
+
+/* ---------------------------------------------------------------- public */
+
+ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
+		   uint64_t offset)
+{
+	struct pirn_op op = { .kind = PIRN_IO_READ };
+	int error;
+
+	if (file && unlikely((file->flags & O_ACCMODE) == O_WRONLY)) {
+		struct pirn_core *core = pirn_this();
+
+		return core ? pirn_fail(core, -EBADF,
+					"the file is not open for reading") :
+			      -EPERM;
+	}
+	return transfer(&op, file, buf, bytes, offset, &error);
+}
+
+ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
+		    uint64_t offset, unsigned int flags)
+{
+	struct pirn_op op = {
+		.kind = PIRN_IO_WRITE, .dsync = flags & PIRN_DSYNC,
+	};
+	struct pirn_core *core = pirn_this();
+	ssize_t done;
+	int error;
+
+	if (!core)
+		return -EPERM;
+	if (flags & ~PIRN_DSYNC)
+		return pirn_fail(core, -EINVAL,
+				 "pirn_pwrite: flags 0x%x are not known", flags);
+	if (file && (file->flags & O_ACCMODE) == O_RDONLY)
+		return pirn_fail(core, -EBADF,
+				 "the file is not open for writing");
+	done = transfer(&op, file, (void *)(uintptr_t)buf, bytes, offset,
+			&error);
+	if (unlikely(error))
+		return error;
+	if (unlikely((size_t)done < bytes))
+		return pirn_fail(core, -ENOSPC,
+				 "%zd of %zu bytes were written, then the end was reached",
+				 done, bytes);
+	return done;
+}
+
+int pirn_fsync(struct pirn_file *file)
+{
+	struct pirn_op op = { .kind = PIRN_IO_FSYNC, .file = file };
+	struct pirn_core *core = pirn_this();
+	int err, none = 0;
+
+	if (!core)
+		return -EPERM;
+	err = check_file(core, file);
+	if (err)
+		return err;
+	op.file_slot = pirn_file_slot(core, file);
+	if (op.file_slot < 0)
+		return op.file_slot;
+	err = atomic_load_explicit(&file->fsync_error, memory_order_acquire);
+	if (!err) {
+		err = op_run(core, &op);
+		/* The first error is the one that stays. */
+		if (err && !atomic_compare_exchange_strong(&file->fsync_error,
+							   &none, err))
+			err = none;
+	}
+	if (err)
+		return pirn_fail(core, err,
+				 "a sync of this file failed: what was written before may be lost");
+	return 0;
+}

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Backend kmod: a channel of /dev/pirn a core.  The only ioctl() calls on it.
+ *
+ * Stage 3 of a read: an op becomes an SQE in the mapped ring; enter() hands the
+ * turn's SQEs to the kernel (kmod/submit.c).  Stage 7: reap() finds the CQEs the
+ * kernel published, from interrupt context as a rule, by loading the tail; the
+ * ordering is told in <linux/pirn.h>.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/pirn.h>
+
+#include "backend.h"
+#include "lib.h"
+
+#define DEVICE "/dev/pirn"
+
+struct kmod {
+	int device;
+	int channel;
+	struct pirn_ring_header *ring;
+	struct pirn_sqe *sq;
+	struct pirn_cqe *cq;
+	uint32_t sq_mask;
+	uint32_t cq_mask;
+	uint32_t sq_tail;	/* the next SQE to write */
+	uint32_t cq_head;	/* the next CQE to read */
+	uint32_t cq_seen;	/* the tail when the last enter returned */
+	uint32_t cq_entries;
+	size_t map_bytes;
+};
+
+static int device_open(char *why, size_t why_bytes)
+{
+	struct pirn_query query = { .size = sizeof(query) };
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC), err;
+
+	if (fd < 0) {
+		err = -errno;
+		snprintf(why, why_bytes, "%s: %s%s", DEVICE, strerror(-err),
+			 err == -ENOENT || err == -ENXIO ?
+			 " (the module pirn is not loaded)" :
+			 err == -EACCES || err == -EPERM ?
+			 " (this user may not use the device)" : "");
+		return err;
+	}
+	if (ioctl(fd, PIRN_IOC_QUERY, &query)) {
+		err = -errno;
+		snprintf(why, why_bytes, "%s: QUERY: %s", DEVICE,
+			 strerror(-err));
+	} else if (query.abi_version != PIRN_ABI_VERSION) {
+		err = -EPROTO;
+		snprintf(why, why_bytes,
+			 "the module speaks ABI %u, this library ABI %u",
+			 query.abi_version, PIRN_ABI_VERSION);
+	} else {
+		return fd;
+	}
+	close(fd);
+	return err;
+}
+
+static int kmod_probe(char *why, size_t why_bytes)
+{
+	int fd = device_open(why, why_bytes);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+/* ------------------------------------------------------------ start, stop */
+
+static uint32_t power_of_two(uint32_t n)
+{
+	uint32_t p = 1;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+static int channel_open(struct pirn_core *core, struct kmod *k, char *why,
+			size_t why_bytes)
+{
+	uint32_t depth = power_of_two(core->rt->opt.io_depth);
+	struct pirn_channel_create create = {
+		.size = sizeof(create), .sq_entries = depth,
+		.cq_entries = depth, .cpu = (uint32_t)core->cpu,
+	};
+	int err;
+
+	k->channel = ioctl(k->device, PIRN_IOC_CHANNEL_CREATE, &create);
+	if (k->channel < 0) {
+		err = -errno;
+		snprintf(why, why_bytes,
+			 "no channel of %u entries for CPU %d: %s%s", depth,
+			 core->cpu, strerror(-err), err == -ENOMEM ?
+			 " (RLIMIT_MEMLOCK counts rings too)" : "");
+		return err;
+	}
+	k->map_bytes = create.mmap_bytes;
+	k->ring = mmap(NULL, k->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       k->channel, 0);
+	if (k->ring == MAP_FAILED) {
+		err = -errno;
+		snprintf(why, why_bytes, "mapping the rings: %s",
+			 strerror(-err));
+		close(k->channel);
+		return err;
+	}
+	if (k->ring->magic != PIRN_RING_MAGIC ||
+	    k->ring->version != PIRN_RING_VERSION) {
+		snprintf(why, why_bytes, "the rings are of version %u, not %u",
+			 k->ring->version, PIRN_RING_VERSION);
+		munmap(k->ring, k->map_bytes);
+		close(k->channel);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int kmod_core_start(struct pirn_core *core, char *why, size_t why_bytes)
+{
+	struct kmod *k = calloc(1, sizeof(*k));
+	int err;
+
+	if (!k)
+		return -ENOMEM;
+	k->device = device_open(why, why_bytes);
+	if (k->device < 0) {
+		err = k->device;
+		goto err_free;
+	}
+	err = channel_open(core, k, why, why_bytes);
+	if (err)
+		goto err_close;
+	k->sq = (void *)((char *)k->ring + k->ring->sq_offset);
+	k->cq = (void *)((char *)k->ring + k->ring->cq_offset);
+	k->sq_mask = k->ring->sq_entries - 1;
+	k->cq_mask = k->ring->cq_entries - 1;
+	k->cq_entries = k->ring->cq_entries;
+	core->backend = k;
+	return 0;
+
+err_close:
+	close(k->device);
+err_free:
+	free(k);
+	return err;
+}
+
+static void kmod_core_stop(struct pirn_core *core)
+{
+	struct kmod *k = core->backend;
+
+	if (!k)
+		return;
+	munmap(k->ring, k->map_bytes);
+	close(k->channel);
+	close(k->device);
+	free(k);
+	core->backend = NULL;
+}
+
+/* ---------------------------------------------------------- pools, targets */
+
+/* A range aligned to a huge page, to map the pool into. */
+static char *reserve(size_t bytes, struct pirn_pool *pool)
+{
+	uintptr_t at;
+
+	pool->map_bytes = bytes + PIRN_HUGE;
+	pool->map_base = mmap(NULL, pool->map_bytes, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			      0);
+	if (pool->map_base == MAP_FAILED)
+		return NULL;
+	at = (uintptr_t)pool->map_base;
+	return (char *)((at + PIRN_HUGE - 1) & ~(uintptr_t)(PIRN_HUGE - 1));
+}
+
+static int kmod_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
+{
+	struct kmod *k = core->backend;
+	struct pirn_pool *pool = &core->pool;
+	struct pirn_pool_create create = {
+		.size = sizeof(create), .bytes = core->rt->opt.pool_bytes,
+		.node = core->node,
+	};
+	char *at;
+	int err;
+
+	pool->fd = ioctl(k->device, PIRN_IOC_POOL_CREATE, &create);
+	if (pool->fd < 0) {
+		err = -errno;
+		snprintf(why, why_bytes,
+			 "no pool of %llu KiB on node %d: %s%s",
+			 (unsigned long long)create.bytes >> 10, core->node,
+			 strerror(-err), err == -ENOMEM ?
+			 " (the node is full, or RLIMIT_MEMLOCK reached)" : "");
+		return err;
+	}
+	at = reserve(create.bytes, pool);
+	if (!at || mmap(at, create.bytes, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_FIXED, pool->fd, 0) == MAP_FAILED) {
+		err = -errno;
+		snprintf(why, why_bytes, "mapping the pool: %s",
+			 strerror(-err));
+		if (at)
+			munmap(pool->map_base, pool->map_bytes);
+		close(pool->fd);
+		pool->fd = -1;
+		return err;
+	}
+	pool->base = at;
+	pool->bytes = create.bytes;
+	return 0;
+}
+
+static void kmod_pool_unmap(struct pirn_pool *pool)
+{
+	munmap(pool->map_base, pool->map_bytes);
+	close(pool->fd);
+	pool->fd = -1;
+}
+
+static int kmod_pool_attach(struct pirn_core *core, struct pirn_pool *pool)
+{
+	struct kmod *k = core->backend;
+	struct pirn_pool_attach attach = {
+		.size = sizeof(attach), .fd = pool->fd,
+	};
+	int err;
+
+	if (!ioctl(k->channel, PIRN_IOC_POOL_ATTACH, &attach))
+		return (int)attach.index;
+	err = -errno;
+	return pirn_fail(core, err, "attaching the pool of core %u: %s",
+			 pool->owner, strerror(-err));
+}
+
+static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
+			  const char *path, int flags, mode_t mode)
+{
+	int err = pirn_host_open(core, file, path, flags, mode);
+	struct pirn_file_slot *on = &file->on[core->index];
+
+	if (err)
+		return err;
+	if (!file->block_device || flags & PIRN_O_BUFFERED) {
+		pirn_host_close(file);
+		return pirn_fail(core, -EOPNOTSUPP,
+				 "%s: the backend kmod carries block devices opened for direct IO; use the backend uring for files",
+				 path);
+	}
+	/* What the kernel refuses is refused here and not at the first read. */
+	on->slot = core->ops->file_attach(core, file);
+	if (on->slot < 0) {
+		pirn_host_close(file);
+		return on->slot;
+	}
+	return 0;
+}
+
+static int kmod_file_attach(struct pirn_core *core, struct pirn_file *file)
+{
+	struct kmod *k = core->backend;
+	struct pirn_target_attach attach = {
+		.size = sizeof(attach), .fd = file->fd,
+	};
+	int err;
+
+	if (!ioctl(k->channel, PIRN_IOC_TARGET_ATTACH, &attach)) {
+		file->memory_align = attach.memory_align;
+		return (int)attach.index;
+	}
+	err = -errno;
+	return pirn_fail(core, err, "attaching the device to core %u: %s%s",
+			 core->index, strerror(-err), err == -ENFILE ?
+			 " (too many open files on this core)" : "");
+}
+
+static void kmod_file_detach(struct pirn_core *core, int slot)
+{
+	struct kmod *k = core->backend;
+	struct pirn_target_detach detach = {
+		.size = sizeof(detach), .index = (uint32_t)slot,
+	};
+
+	if (ioctl(k->channel, PIRN_IOC_TARGET_DETACH, &detach))
+		pirn_panic("pirn: TARGET_DETACH of %d: %s", slot,
+			   strerror(errno));
+}
+
+/* ------------------------------------------------------------------- path */
+
+/* Stage 3: one op, one SQE. */
+static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
+{
+	static const uint8_t code[] = {
+		[PIRN_IO_READ] = PIRN_OP_READ,
+		[PIRN_IO_WRITE] = PIRN_OP_WRITE,
+		[PIRN_IO_FSYNC] = PIRN_OP_FSYNC,
+	};
+	struct kmod *k = core->backend;
+	struct pirn_sqe *sqe;
+
+	/* The CQ has a place for each op in flight: it cannot be too small. */
+	if (unlikely(core->in_flight >= k->cq_entries))
+		return false;
+	sqe = &k->sq[k->sq_tail & k->sq_mask];
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->op = code[op->kind];
+	sqe->target = (uint16_t)op->file_slot;
+	sqe->cookie = (uintptr_t)op;
+	if (op->kind != PIRN_IO_FSYNC) {
+		sqe->pool = (uint16_t)op->pool_slot;
+		sqe->offset = op->offset;
+		sqe->pool_offset = op->pool_offset;
+		sqe->len = op->bytes;
+		if (op->dsync)
+			sqe->flags |= PIRN_SQE_DSYNC;
+		if (op->file->flags & PIRN_O_RANDOM)
+			sqe->flags |= PIRN_SQE_NOMERGE;
+	}
+	k->sq_tail++;
+	core->queued++;
+	return true;
+}
+
+static inline uint32_t cq_tail(const struct kmod *k)
+{
+	/* (C) of <linux/pirn.h> */
+	return __atomic_load_n(&k->ring->cq_tail, __ATOMIC_ACQUIRE);
+}
+
+static void kmod_enter(struct pirn_core *core, bool wait, uint64_t deadline)
+{
+	struct kmod *k = core->backend;
+	int taken;
+
+	core->stats.enters++;
+	if (wait && deadline) {
+		struct pirn_enter enter = {
+			.size = sizeof(enter), .flags = PIRN_ENTER_WAIT,
+			.to_submit = core->queued, .deadline = deadline,
+		};
+
+		taken = ioctl(k->channel, PIRN_IOC_ENTER_UNTIL, &enter);
+	} else {
+		unsigned long word = core->queued;
+
+		if (wait)
+			word |= PIRN_ENTER_WAIT;
+		taken = ioctl(k->channel, PIRN_IOC_ENTER, word);
+	}
+	k->cq_seen = cq_tail(k);
+	if (likely(taken >= 0))
+		core->queued -= (uint32_t)taken;
+	else if (errno != EINTR && errno != ETIME)
+		pirn_panic("pirn: ENTER of %u on core %u: %s", core->queued,
+			   core->index, strerror(errno));
+}
+
+static bool kmod_ready(struct pirn_core *core)
+{
+	struct kmod *k = core->backend;
+
+	return cq_tail(k) != k->cq_head;
+}
+
+static void kmod_reap(struct pirn_core *core)
+{
+	struct kmod *k = core->backend;
+	uint32_t tail = cq_tail(k), head = k->cq_head;
+
+	if (head == tail)
+		return;
+	if (tail != k->cq_seen) {
+		uint32_t from = (int32_t)(k->cq_seen - head) > 0 ? k->cq_seen :
+								   head;
+
+		core->stats.seen_without_enter += tail - from;
+	}
+	do {
+		const struct pirn_cqe *cqe = &k->cq[head & k->cq_mask];
+
+		pirn_op_complete(core, (struct pirn_op *)(uintptr_t)cqe->cookie,
+				 cqe->res);
+	} while (++head != tail);
+	k->cq_head = head;
+	/* (D) */
+	__atomic_store_n(&k->ring->cq_head, head, __ATOMIC_RELEASE);
+}
+
+static void kmod_wake(struct pirn_core *core)
+{
+	struct kmod *k = core->backend;
+
+	if (ioctl(k->channel, PIRN_IOC_NOTIFY, 0))
+		pirn_panic("pirn: NOTIFY of core %u: %s", core->index,
+			   strerror(errno));
+}
+
+const struct pirn_backend_ops pirn_kmod_ops = {
+	.name = "kmod",
+	.probe = kmod_probe,
+	.core_start = kmod_core_start,
+	.core_stop = kmod_core_stop,
+	.pool_map = kmod_pool_map,
+	.pool_unmap = kmod_pool_unmap,
+	.pool_attach = kmod_pool_attach,
+	.file_open = kmod_file_open,
+	.file_close = pirn_host_close,
+	.file_size = pirn_host_size,
+	.file_truncate = pirn_host_truncate,
+	.file_attach = kmod_file_attach,
+	.file_detach = kmod_file_detach,
+	.queue = kmod_queue,
+	.enter = kmod_enter,
+	.ready = kmod_ready,
+	.reap = kmod_reap,
+	.wake = kmod_wake,
+	.now = pirn_host_now,
+	.thread_start = pirn_host_thread_start,
+	.thread_join = pirn_host_thread_join,
+};

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The library's own structures.  Everything of a core is touched by that core's
+ * thread only, except what is marked atomic and, before the threads start and
+ * after they ended, by the thread in pirn_run().
+ */
+#ifndef PIRN_LIB_H
+#define PIRN_LIB_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pirn.h>
+
+#define PIRN_LINE	64
+#define PIRN_PAGE	4096u
+#define PIRN_HUGE	(2u << 20)
+#define pirn_aligned	__attribute__((aligned(PIRN_LINE)))
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define container_of(p, type, member) \
+	((type *)((char *)(p) - offsetof(type, member)))
+
+/* Bounds of struct pirn_options, in one place; checked in runtime.c. */
+#define PIRN_MAX_CORES		1024u
+#define PIRN_MAX_DEPTH		4096u
+#define PIRN_MAX_CALL_DEPTH	1024u
+#define PIRN_MAX_FIBERS		(1u << 24)
+#define PIRN_MIN_STACK		(16u << 10)
+#define PIRN_MAX_STACK		(64u << 20)
+#define PIRN_MIN_POOL		(1ull << 20)
+#define PIRN_MAX_POOL		(1ull << 40)
+#define PIRN_MAX_IO		(1u << 20)	/* bytes of one op; longer IO is cut */
+#define PIRN_TURN_SWITCHES	64		/* of fibers before the reactor looks round */
+
+/*
+ * A full barrier.  ThreadSanitizer does not model fences, which costs it
+ * nothing here: what the fences order is atomic on both sides.
+ */
+static inline void pirn_full_fence(void)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wtsan"
+	atomic_thread_fence(memory_order_seq_cst);
+#pragma GCC diagnostic pop
+}
+
+struct pirn_core;
+struct pirn_runtime;
+struct pirn_backend_ops;
+
+/* ------------------------------------------------------- fiber.c, stack.c */
+
+/* Lies at the top of its own stack; the stack pools keep it in a free list. */
+struct pirn_fiber {
+	void *sp;			/* while it does not run */
+	struct pirn_fiber *next;	/* in the one queue it is in */
+	struct pirn_core *core;
+	int (*fn)(void *arg);
+	void *arg;
+	int result;
+	bool user_parked;		/* in pirn_park() */
+	bool permit;			/* unparked before it parked */
+	bool detached;
+	bool ended;
+	struct pirn_fiber *joiner;
+	struct pirn_call *call;		/* the caller's, when made by pirn_call() */
+	void *stack_low;		/* lowest usable byte */
+	size_t stack_bytes;
+	void *asan_fake;		/* the tool's own, see sanitizer.h */
+	void *tsan;
+};
+
+/* Fibers first in, first out. */
+struct pirn_queue {
+	struct pirn_fiber *head;
+	struct pirn_fiber *tail;
+};
+
+static inline void pirn_queue_push(struct pirn_queue *q, struct pirn_fiber *f)
+{
+	f->next = NULL;
+	if (q->head)
+		q->tail->next = f;
+	else
+		q->head = f;
+	q->tail = f;
+}
+
+static inline struct pirn_fiber *pirn_queue_pop(struct pirn_queue *q)
+{
+	struct pirn_fiber *f = q->head;
+
+	if (f)
+		q->head = f->next;
+	return f;
+}
+
+struct pirn_stacks {
+	struct pirn_fiber *free;
+	struct pirn_stack_slab *slabs;
+	uint32_t slab_used;		/* stacks handed out of the newest slab */
+	uint32_t slab_count;		/* stacks a slab holds */
+	size_t bytes;			/* one stack with its guard */
+	bool guard_by_protect;		/* no MADV_GUARD_INSTALL here */
+};
+
+struct pirn_fiber *pirn_stack_get(struct pirn_core *core);
+void pirn_stack_put(struct pirn_core *core, struct pirn_fiber *fiber);
+void pirn_stacks_start(struct pirn_stacks *stacks, size_t stack_bytes);
+void pirn_stacks_stop(struct pirn_core *core);
+
+int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **fiber,
+		    int (*fn)(void *), void *arg);
+/* Stops the current fiber until pirn_fiber_ready(); the only way to park. */
+void pirn_fiber_stop(struct pirn_core *core);
+void pirn_fiber_ready(struct pirn_core *core, struct pirn_fiber *fiber);
+/* From the reactor: runs fibers until none is runnable or the turn is over. */
+void pirn_fibers_run(struct pirn_core *core);
+
+/* switch_x86_64.S */
+void pirn_switch(void **save_sp, void *load_sp);
+void pirn_fiber_start(void);
+
+/* --------------------------------------------------------------- timer.c */
+
+struct pirn_timer {
+	struct pirn_timer *next;
+	struct pirn_timer **link;	/* what points at this one */
+	uint64_t when;
+	uint32_t bucket;
+	struct pirn_fiber *fiber;
+};
+
+/*
+ * A radix heap: bucket 0 holds what is due, bucket b > 0 the timers whose
+ * highest bit that differs from `last` is bit b - 1.  See timer.c.
+ */
+struct pirn_timers {
+	uint64_t last;
+	uint64_t next;			/* no timer is due before; UINT64_MAX: none */
+	uint64_t nonempty;		/* bit b - 1: bucket b holds something */
+	struct pirn_timer *bucket[65];
+};
+
+void pirn_timers_start(struct pirn_timers *timers, uint64_t now);
+void pirn_timer_arm(struct pirn_timers *timers, struct pirn_timer *timer);
+void pirn_timer_disarm(struct pirn_timers *timers, struct pirn_timer *timer);
+void pirn_timers_expire(struct pirn_core *core, uint64_t now);
+
+/* ------------------------------------------------------------- message.c */
+
+/* On the caller's stack for as long as the call lasts. */
+struct pirn_call {
+	struct pirn_fiber *caller;
+	uint32_t from;			/* the caller's core */
+	int result;
+	int error;
+};
+
+/* One line: whoever sees seq == position + 1 owns the rest of it. */
+struct pirn_message {
+	_Atomic uint32_t seq;
+	int32_t result;
+	int32_t error;
+	uint32_t is_reply;
+	int (*fn)(void *arg);
+	void *arg;
+	struct pirn_call *call;
+} pirn_aligned;
+
+/* What core `from` keeps of its mailbox to one other core. */
+struct pirn_outbox {
+	struct pirn_message *ring;
+	uint32_t tail;
+	uint32_t credits;		/* calls that may still be sent */
+	bool dirty;			/* something sent, the receiver not looked at */
+	struct pirn_queue waiting;	/* fibers waiting for a credit */
+};
+
+/* What the receiver keeps of it. */
+struct pirn_inbox {
+	struct pirn_message *ring;
+	uint32_t head;
+};
+
+int pirn_mailboxes_start(struct pirn_runtime *rt);
+void pirn_mailboxes_stop(struct pirn_runtime *rt);
+void pirn_messages_receive(struct pirn_core *core);
+bool pirn_messages_ready(const struct pirn_core *core);
+void pirn_messages_flush(struct pirn_core *core);
+void pirn_call_reply(struct pirn_core *core, struct pirn_call *call, int result,
+		     int error);
+
+/* ---------------------------------------------------------------- pool.c */
+
+/* Memory that IO uses: one a core, cut by halves (a buddy allocator). */
+struct pirn_pool {
+	char *base;
+	uint64_t bytes;
+	uint32_t owner;			/* the core whose fibers allocate from it */
+	int fd;				/* kmod: the pool's; else -1 */
+	size_t map_bytes;		/* what to unmap, from map_base */
+	char *map_base;
+	uint32_t pages;
+	uint8_t *state;			/* a page: see pool.c */
+	uint32_t *next;
+	uint32_t *prev;
+	uint32_t free[32];		/* first free piece of 2^order pages */
+};
+
+int pirn_pool_start(struct pirn_pool *pool);
+void pirn_pool_stop(struct pirn_pool *pool);
+
+/* ----------------------------------------------------------------- io.c */
+
+enum pirn_op_kind { PIRN_IO_READ, PIRN_IO_WRITE, PIRN_IO_FSYNC };
+
+/* One IO request, on the stack of the fiber that waits for it. */
+struct pirn_op {
+	struct pirn_op *next;		/* in pirn_core.pending */
+	struct pirn_fiber *fiber;
+	struct pirn_file *file;
+	void *buf;
+	uint64_t offset;		/* in the file */
+	uint32_t bytes;
+	int32_t file_slot;		/* what the backend calls file and pool */
+	int32_t pool_slot;
+	uint64_t pool_offset;
+	uint8_t kind;
+	bool dsync;
+	int32_t result;
+};
+
+/* The backend says that an op has ended. */
+void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result);
+/* Moves what found no room into the backend's queue, as far as there is. */
+void pirn_ops_queue_pending(struct pirn_core *core);
+
+/* --------------------------------------------------------------- file.c */
+
+/* A file as one core sees it; only that core touches it. */
+struct pirn_file_slot {
+	int32_t slot;			/* the backend's index, -1: not attached */
+	uint32_t busy;			/* ops of this core under way */
+	bool closed;
+} pirn_aligned;
+
+struct pirn_file {
+	struct pirn_runtime *rt;
+	int fd;
+	int flags;
+	bool block_device;
+	uint32_t block_bytes;
+	uint32_t memory_align;
+	_Atomic int fsync_error;
+	struct pirn_file_slot on[];	/* one a core */
+};
+
+int pirn_file_slot(struct pirn_core *core, struct pirn_file *file);
+
+/* -------------------------------------------------------------- reactor.c */
+
+/*
+ * A core.  Its memory is wiped in the child of a fork, where `live` is then
+ * false and every call says -EPERM.
+ */
+struct pirn_core {
+	/* What every switch touches. */
+	bool live;
+	int budget;			/* switches left in this turn */
+	struct pirn_fiber *current;
+	struct pirn_queue runnable;
+	struct pirn_fiber reactor;	/* the thread's own stack */
+
+	/* IO. */
+	const struct pirn_backend_ops *ops;
+	void *backend;			/* the backend's part of this core */
+	struct pirn_op *pending;	/* ops that found no room */
+	struct pirn_op *pending_last;
+	uint32_t queued;		/* ops the next enter submits */
+	uint32_t in_flight;		/* ops queued or submitted, not completed */
+	int32_t *pool_slot;		/* the backend's index of each core's pool */
+
+	struct pirn_timers timers;
+	struct pirn_stacks stacks;
+	struct pirn_pool pool;
+	struct pirn_outbox *out;	/* one a core */
+	struct pirn_inbox *in;
+
+	struct pirn_runtime *rt;
+	uint32_t index;
+	int cpu;
+	int node;
+	uint32_t fibers;
+	pthread_t thread;
+	struct pirn_core_stats stats;
+	char reason[192];
+
+	/* Announced before the core sleeps, looked at by whoever sends to it. */
+	_Atomic uint32_t sleeping pirn_aligned;
+} pirn_aligned;
+
+struct pirn_runtime {
+	const struct pirn_backend_ops *ops;
+	struct pirn_options opt;	/* with every default filled in */
+	uint32_t cores;
+	struct pirn_core **core;
+	int (*main_fn)(void *arg);
+	void *main_arg;
+	int main_result;
+	_Atomic bool stop;
+
+	/* Starting: each core reports, then waits for the verdict. */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint32_t started;
+	int start_error;
+	bool start_verdict;
+	char start_message[256];
+};
+
+extern __thread struct pirn_core *pirn_this_core;
+
+/* The current core, or NULL outside a fiber and in the child of a fork. */
+static inline struct pirn_core *pirn_this(void)
+{
+	struct pirn_core *core = pirn_this_core;
+
+	return likely(core && core->live) ? core : NULL;
+}
+
+void pirn_core_run(struct pirn_core *core);
+int pirn_fail(struct pirn_core *core, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* What cannot go on without losing an op: says why and aborts. */
+void pirn_panic(const char *format, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+
+/* ----------------------------------------------------------------- cpus.c */
+
+/* Fills @cpus (room for @max) from a list, or the process's own when NULL. */
+int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, char *why,
+		    size_t why_bytes);
+int pirn_cpu_node(int cpu);
+
+#endif /* PIRN_LIB_H */

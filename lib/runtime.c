@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Starting and ending a runtime: options, cores, threads.
+ *
+ * The thread in pirn_run() makes the cores and their mailboxes, each core's own
+ * thread then makes its backend, pool and stacks, on its CPU and so on its node.
+ * No core runs before all could start; none is taken apart before all have ended.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "lib.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+int pirn_fail(struct pirn_core *core, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(core->reason, sizeof(core->reason), format, args);
+	va_end(args);
+	return error;
+}
+
+void pirn_panic(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	abort();
+}
+
+/* ---------------------------------------------------------------- options */
+
+/* Zero means the default; then the range. */
+#define OPTION(name, def, min, max)					\
+	do {								\
+		if (!opt->name)						\
+			opt->name = (def);				\
+		if (opt->name < (min) || opt->name > (max)) {		\
+			snprintf(why, why_bytes,			\
+				 #name " %llu is not between %llu and %llu", \
+				 (unsigned long long)opt->name,		\
+				 (unsigned long long)(min),		\
+				 (unsigned long long)(max));		\
+			return -EINVAL;					\
+		}							\
+	} while (0)
+
+static int options_check(struct pirn_options *opt, char *why, size_t why_bytes)
+{
+	OPTION(io_depth, 256, 2, PIRN_MAX_DEPTH);
+	OPTION(io_batch, 32 < opt->io_depth ? 32 : opt->io_depth, 1,
+	       opt->io_depth);
+	OPTION(call_depth, 64, 1, PIRN_MAX_CALL_DEPTH);
+	OPTION(max_fibers, 1u << 20, 1, PIRN_MAX_FIBERS);
+	OPTION(stack_bytes, 256u << 10, PIRN_MIN_STACK, PIRN_MAX_STACK);
+	OPTION(pool_bytes, 16u << 20, PIRN_MIN_POOL, PIRN_MAX_POOL);
+	opt->stack_bytes = (opt->stack_bytes + PIRN_PAGE - 1) &
+			   ~(size_t)(PIRN_PAGE - 1);
+	opt->pool_bytes = (opt->pool_bytes + PIRN_PAGE - 1) &
+			  ~(size_t)(PIRN_PAGE - 1);
+	if (!opt->spin_ns)
+		opt->spin_ns = 20000;
+	else if (opt->spin_ns == PIRN_NO_SPIN)
+		opt->spin_ns = 0;
+	return 0;
+}
+
+/* A caller of another version of the header: see pirn_options in <pirn.h>. */
+static int options_copy(struct pirn_options *to, const struct pirn_options *from,
+			char *why, size_t why_bytes)
+{
+	const char *bytes = (const char *)from;
+	size_t known;
+
+	memset(to, 0, sizeof(*to));
+	if (!from)
+		return 0;
+	if (from->size < sizeof(from->size)) {
+		snprintf(why, why_bytes,
+			 "options.size is %zu: use PIRN_OPTIONS_INIT",
+			 from->size);
+		return -EINVAL;
+	}
+	known = from->size < sizeof(*to) ? from->size : sizeof(*to);
+	memcpy(to, from, known);
+	for (size_t i = known; i < from->size; i++) {
+		if (!bytes[i])
+			continue;
+		snprintf(why, why_bytes,
+			 "an option at byte %zu is not known to this library", i);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int backend_pick(struct pirn_runtime *rt, char *why, size_t why_bytes)
+{
+	char reason[200];
+	int err;
+
+	if (rt->opt.backend == PIRN_BACKEND_AUTO) {
+		rt->ops = pirn_backend_choose(why, why_bytes);
+		return rt->ops ? 0 : -ENODEV;
+	}
+	rt->ops = pirn_backend_ops(rt->opt.backend);
+	if (!rt->ops) {
+		snprintf(why, why_bytes, "no backend has the number %d",
+			 (int)rt->opt.backend);
+		return -EINVAL;
+	}
+	err = rt->ops->probe(reason, sizeof(reason));
+	if (err) {
+		snprintf(why, why_bytes, "%s: %s", rt->ops->name, reason);
+		return -ENODEV;
+	}
+	snprintf(why, why_bytes, "backend %s, as asked for", rt->ops->name);
+	return 0;
+}
+
+/* The switch does not move the shadow stack along. */
+static int shadow_stack_check(char *why, size_t why_bytes)
+{
+#if defined(__x86_64__)
+	unsigned long enabled = 0;
+
+	/* ARCH_SHSTK_STATUS; ARCH_SHSTK_SHSTK */
+	if (!syscall(SYS_arch_prctl, 0x5005, &enabled) && enabled & 1) {
+		snprintf(why, why_bytes,
+			 "shadow stacks are enabled for this process; fibers cannot run with them (GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK)");
+		return -ENOTSUP;
+	}
+#endif
+	return 0;
+}
+
+/* ------------------------------------------------------------------ cores */
+
+static void core_free(struct pirn_core *core)
+{
+	if (!core)
+		return;
+	free(core->out);
+	free(core->in);
+	free(core->pool_slot);
+	munmap(core, sizeof(*core));
+}
+
+static struct pirn_core *core_make(struct pirn_runtime *rt, uint32_t index,
+				   int cpu)
+{
+	struct pirn_core *core = mmap(NULL, sizeof(*core),
+				      PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (core == MAP_FAILED)
+		return NULL;
+	madvise(core, sizeof(*core), MADV_WIPEONFORK);
+	core->rt = rt;
+	core->ops = rt->ops;
+	core->index = index;
+	core->cpu = cpu;
+	core->node = pirn_cpu_node(cpu);
+	core->pool.fd = -1;
+	core->pool.owner = index;
+	core->out = calloc(rt->cores, sizeof(*core->out));
+	core->in = calloc(rt->cores, sizeof(*core->in));
+	core->pool_slot = malloc(rt->cores * sizeof(*core->pool_slot));
+	if (!core->out || !core->in || !core->pool_slot) {
+		core_free(core);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < rt->cores; i++)
+		core->pool_slot[i] = -1;
+	return core;
+}
+
+static int cores_make(struct pirn_runtime *rt, const int *cpus, char *why,
+		      size_t why_bytes)
+{
+	rt->core = calloc(rt->cores, sizeof(struct pirn_core *));
+	if (!rt->core)
+		goto nomem;
+	for (uint32_t i = 0; i < rt->cores; i++) {
+		rt->core[i] = core_make(rt, i, cpus[i]);
+		if (!rt->core[i])
+			goto nomem;
+	}
+	if (pirn_mailboxes_start(rt))
+		goto nomem;
+	return 0;
+
+nomem:
+	snprintf(why, why_bytes, "no memory for %u cores", rt->cores);
+	return -ENOMEM;
+}
+
+static void cores_free(struct pirn_runtime *rt)
+{
+	if (!rt->core)
+		return;
+	pirn_mailboxes_stop(rt);
+	for (uint32_t i = 0; i < rt->cores; i++)
+		core_free(rt->core[i]);
+	free(rt->core);
+}
+
+/* ---------------------------------------------------------------- threads */
+
+/* Everything a core makes itself. */
+static int core_start(struct pirn_core *core, char *why, size_t why_bytes)
+{
+	int err = core->ops->core_start(core, why, why_bytes);
+
+	if (err)
+		return err;
+	err = core->ops->pool_map(core, why, why_bytes);
+	if (err)
+		return err;
+	if (pirn_pool_start(&core->pool)) {
+		snprintf(why, why_bytes, "no memory to manage the pool");
+		return -ENOMEM;
+	}
+	pirn_stacks_start(&core->stacks, core->rt->opt.stack_bytes);
+	pirn_timers_start(&core->timers, core->ops->now());
+	core->live = true;
+	return 0;
+}
+
+/* Runs after every core's thread has ended; undoes what core_start did. */
+static void core_stop(struct pirn_core *core)
+{
+	pirn_stacks_stop(core);
+	pirn_pool_stop(&core->pool);
+	if (core->pool.base)
+		core->ops->pool_unmap(&core->pool);
+	core->ops->core_stop(core);
+}
+
+/* Says how the start went and waits until it is known how all went. */
+static bool start_report(struct pirn_core *core, int err, const char *why)
+{
+	struct pirn_runtime *rt = core->rt;
+	bool go;
+
+	pthread_mutex_lock(&rt->lock);
+	rt->started++;
+	if (err && !rt->start_error) {
+		rt->start_error = err;
+		snprintf(rt->start_message, sizeof(rt->start_message),
+			 "core %u: %s", core->index,
+			 why[0] ? why : strerror(-err));
+	}
+	pthread_cond_broadcast(&rt->changed);
+	while (!rt->start_verdict)
+		pthread_cond_wait(&rt->changed, &rt->lock);
+	go = !rt->start_error;
+	pthread_mutex_unlock(&rt->lock);
+	return go;
+}
+
+/* The first fiber: when it ends, so does the runtime. */
+static int main_fiber(void *arg)
+{
+	struct pirn_runtime *rt = arg;
+
+	rt->main_result = rt->main_fn(rt->main_arg);
+	atomic_store_explicit(&rt->stop, true, memory_order_seq_cst);
+	for (uint32_t i = 1; i < rt->cores; i++)
+		rt->ops->wake(rt->core[i]);
+	return 0;
+}
+
+static void *core_thread(void *arg)
+{
+	struct pirn_core *core = arg;
+	struct pirn_fiber *fiber;
+	char why[192] = "";
+	int err;
+
+	pirn_this_core = core;
+	err = core_start(core, why, sizeof(why));
+	if (!err && !core->index) {
+		err = pirn_fiber_make(core, &fiber, main_fiber, core->rt);
+		if (err)
+			snprintf(why, sizeof(why), "%s", core->reason);
+		else {
+			fiber->detached = true;
+			pirn_fiber_ready(core, fiber);
+		}
+	}
+	if (start_report(core, err, why))
+		pirn_core_run(core);
+	core->live = false;
+	pirn_this_core = NULL;
+	return NULL;
+}
+
+/* Starts every core, waits for the end of all, takes all apart. */
+static int cores_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
+{
+	uint32_t threads = 0;
+	int err = 0;
+
+	for (; threads < rt->cores && !err; threads++) {
+		err = rt->ops->thread_start(rt->core[threads], core_thread);
+		if (err)
+			break;
+	}
+	pthread_mutex_lock(&rt->lock);
+	if (err) {
+		rt->start_error = err;
+		snprintf(rt->start_message, sizeof(rt->start_message),
+			 "starting thread %u on CPU %d: %s", threads,
+			 rt->core[threads]->cpu, strerror(-err));
+	}
+	while (rt->started < threads)
+		pthread_cond_wait(&rt->changed, &rt->lock);
+	rt->start_verdict = true;
+	err = rt->start_error;
+	pthread_cond_broadcast(&rt->changed);
+	pthread_mutex_unlock(&rt->lock);
+
+	for (uint32_t i = 0; i < threads; i++)
+		rt->ops->thread_join(rt->core[i]);
+	for (uint32_t i = 0; i < threads; i++)
+		core_stop(rt->core[i]);
+	if (err)
+		snprintf(why, why_bytes, "%s", rt->start_message);
+	return err;
+}
+
+/* ---------------------------------------------------------------- public */
+
+static int run(struct pirn_runtime *rt, const struct pirn_options *opt,
+	       char *why, size_t why_bytes)
+{
+	int *cpus, count, err;
+
+	err = options_copy(&rt->opt, opt, why, why_bytes);
+	if (!err)
+		err = options_check(&rt->opt, why, why_bytes);
+	if (!err)
+		err = shadow_stack_check(why, why_bytes);
+	if (err)
+		return err;
+	cpus = calloc(PIRN_MAX_CORES, sizeof(*cpus));
+	if (!cpus)
+		return -ENOMEM;
+	count = pirn_cpus_parse(rt->opt.cpus, cpus, PIRN_MAX_CORES, why,
+				why_bytes);
+	if (count < 0) {
+		err = count;
+		goto out;
+	}
+	rt->cores = (uint32_t)count;
+	err = backend_pick(rt, why, why_bytes);
+	if (err)
+		goto out;
+	err = cores_make(rt, cpus, why, why_bytes);
+	if (!err)
+		err = cores_run(rt, why, why_bytes);
+	cores_free(rt);
+out:
+	free(cpus);
+	return err;
+}
+
+int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
+	     int *result)
+{
+	struct pirn_runtime rt = { .main_fn = fn, .main_arg = arg };
+	char why[256] = "";
+	int err;
+
+	if (pirn_this_core) {
+		snprintf(why, sizeof(why),
+			 "pirn_run() was called on a core of a runtime");
+		err = -EDEADLK;
+	} else if (!fn) {
+		snprintf(why, sizeof(why), "pirn_run: fn is NULL");
+		err = -EINVAL;
+	} else {
+		pthread_mutex_init(&rt.lock, NULL);
+		pthread_cond_init(&rt.changed, NULL);
+		err = run(&rt, opt, why, sizeof(why));
+		pthread_cond_destroy(&rt.changed);
+		pthread_mutex_destroy(&rt.lock);
+	}
+	if (opt && opt->size >= sizeof(*opt) && opt->message &&
+	    opt->message_bytes)
+		snprintf(opt->message, opt->message_bytes, "%s",
+			 why[0] || !err ? why : strerror(-err));
+	if (!err && result)
+		*result = rt.main_result;
+	return err;
+}
+
+int pirn_core(void)
+{
+	struct pirn_core *core = pirn_this();
+
+	return core ? (int)core->index : -EPERM;
+}
+
+int pirn_core_count(void)
+{
+	struct pirn_core *core = pirn_this();
+
+	return core ? (int)core->rt->cores : -EPERM;
+}
+
+int pirn_core_cpu(unsigned int index)
+{
+	struct pirn_core *core = pirn_this();
+
+	if (!core)
+		return -EPERM;
+	if (index >= core->rt->cores)
+		return pirn_fail(core, -EINVAL, "no core %u: there are %u",
+				 index, core->rt->cores);
+	return core->rt->core[index]->cpu;
+}
+
+const char *pirn_reason(void)
+{
+	struct pirn_core *core = pirn_this();
+
+	return core ? core->reason : "";
+}
+
+int pirn_core_stats(struct pirn_core_stats *stats)
+{
+	struct pirn_core *core = pirn_this();
+	size_t size;
+
+	if (!core)
+		return -EPERM;
+	if (!stats || stats->size < sizeof(stats->size))
+		return pirn_fail(core, -EINVAL, "pirn_core_stats: size is not set");
+	size = stats->size < sizeof(*stats) ? stats->size : sizeof(*stats);
+	core->stats.fibers = core->fibers;
+	memcpy(stats, &core->stats, size);
+	stats->size = size;
+	return 0;
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stacks: cut from slabs, each with a guard page below it and its fiber's
+ * control block at the top, kept in a free list, last used first.
+ *
+ *	low                                                          high
+ *	| guard page |  stack, grows down  | control block | colour |
+ *
+ * The colour is up to 15 lines of nothing, different from stack to stack, so
+ * that the tops of many stacks do not fall into one cache set.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "lib.h"
+#include "sanitizer.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102		/* Linux 6.13 */
+#endif
+
+#define SLAB_BYTES	(16u << 20)
+#define COLOURS		16
+
+struct pirn_stack_slab {
+	struct pirn_stack_slab *next;
+	char *base;
+	size_t bytes;
+	uint32_t used;
+};
+
+void pirn_stacks_start(struct pirn_stacks *stacks, size_t stack_bytes)
+{
+	stacks->bytes = stack_bytes + PIRN_PAGE;
+	stacks->slab_count = SLAB_BYTES / stacks->bytes;
+	if (!stacks->slab_count)
+		stacks->slab_count = 1;
+}
+
+static struct pirn_fiber *fiber_of(struct pirn_stacks *stacks, char *stack,
+				   uint32_t n)
+{
+	char *top = stack + stacks->bytes - (n % COLOURS) * PIRN_LINE;
+	uintptr_t at = (uintptr_t)(top - sizeof(struct pirn_fiber));
+
+	return (struct pirn_fiber *)(at & ~(uintptr_t)(PIRN_LINE - 1));
+}
+
+static int slab_add(struct pirn_core *core)
+{
+	struct pirn_stacks *stacks = &core->stacks;
+	size_t bytes = stacks->bytes * stacks->slab_count;
+	struct pirn_stack_slab *slab = calloc(1, sizeof(*slab));
+
+	if (!slab)
+		return pirn_fail(core, -ENOMEM, "no memory for a stack");
+	slab->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			  MAP_STACK, -1, 0);
+	if (slab->base == MAP_FAILED) {
+		free(slab);
+		return pirn_fail(core, -ENOMEM,
+				 "no memory for %u stacks of %zu KiB (mmap: %s; ulimit -v, vm.max_map_count)",
+				 stacks->slab_count, stacks->bytes >> 10,
+				 strerror(errno));
+	}
+	/* A huge page would make every stack 2 MiB of memory. */
+	madvise(slab->base, bytes, MADV_NOHUGEPAGE);
+	slab->bytes = bytes;
+	slab->next = stacks->slabs;
+	stacks->slabs = slab;
+	return 0;
+}
+
+/* The guard costs no mapping of its own where the kernel can do that. */
+static int guard_install(struct pirn_core *core, char *page)
+{
+	struct pirn_stacks *stacks = &core->stacks;
+
+	if (!stacks->guard_by_protect) {
+		if (!madvise(page, PIRN_PAGE, MADV_GUARD_INSTALL))
+			return 0;
+		stacks->guard_by_protect = true;
+	}
+	if (!mprotect(page, PIRN_PAGE, PROT_NONE))
+		return 0;
+	return pirn_fail(core, -ENOMEM,
+			 "no guard page for a stack (mprotect: %s): the limit on mappings, vm.max_map_count, is reached",
+			 strerror(errno));
+}
+
+static struct pirn_fiber *stack_cut(struct pirn_core *core)
+{
+	struct pirn_stacks *stacks = &core->stacks;
+	struct pirn_stack_slab *slab = stacks->slabs;
+	struct pirn_fiber *fiber;
+	char *stack;
+
+	if (!slab || slab->used == stacks->slab_count) {
+		if (slab_add(core))
+			return NULL;
+		slab = stacks->slabs;
+	}
+	stack = slab->base + (size_t)slab->used * stacks->bytes;
+	if (guard_install(core, stack))
+		return NULL;
+	fiber = fiber_of(stacks, stack, slab->used);
+	slab->used++;
+	memset(fiber, 0, sizeof(*fiber));
+	fiber->core = core;
+	fiber->stack_low = stack + PIRN_PAGE;
+	fiber->stack_bytes = (size_t)((char *)fiber - (char *)fiber->stack_low);
+	return fiber;
+}
+
+struct pirn_fiber *pirn_stack_get(struct pirn_core *core)
+{
+	struct pirn_fiber *fiber = core->stacks.free;
+
+	if (unlikely(!fiber))
+		return stack_cut(core);
+	core->stacks.free = fiber->next;
+	return fiber;
+}
+
+void pirn_stack_put(struct pirn_core *core, struct pirn_fiber *fiber)
+{
+	fiber->next = core->stacks.free;
+	core->stacks.free = fiber;
+}
+
+void pirn_stacks_stop(struct pirn_core *core)
+{
+	struct pirn_stacks *stacks = &core->stacks;
+	struct pirn_stack_slab *slab;
+
+	while ((slab = stacks->slabs)) {
+		for (uint32_t i = 0; i < slab->used; i++)
+			san_stack_gone(fiber_of(stacks, slab->base +
+						i * stacks->bytes, i));
+		stacks->slabs = slab->next;
+		munmap(slab->base, slab->bytes);
+		free(slab);
+	}
+	stacks->free = NULL;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Saving and restoring registers, nothing else.
+ *
+ * The six callee-saved registers and the stack pointer belong to a fiber; mxcsr
+ * and the x87 control word belong to the core.  The switch ends in a jmp, not a
+ * ret: the return predictor would guess the caller's caller of the fiber that
+ * went away, and be wrong every time.
+ */
+
+	.text
+
+/* void pirn_switch(void **save_sp, void *load_sp) */
+	.globl	pirn_switch
+	.hidden	pirn_switch
+	.type	pirn_switch, @function
+	.p2align 4
+pirn_switch:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	movq	%rsp, (%rdi)
+	movq	%rsi, %rsp
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	jmp	*%rcx
+	.cfi_endproc
+	.size	pirn_switch, . - pirn_switch
+
+/*
+ * Where the first switch to a fiber lands: rbx is the function to call with
+ * r12, which never returns.  rip is undefined here: a backtrace ends.
+ */
+	.globl	pirn_fiber_start
+	.hidden	pirn_fiber_start
+	.type	pirn_fiber_start, @function
+	.p2align 4
+pirn_fiber_start:
+	.cfi_startproc
+	.cfi_undefined %rip
+	xorl	%ebp, %ebp
+	movq	%r12, %rdi
+	call	*%rbx
+	ud2
+	.cfi_endproc
+	.size	pirn_fiber_start, . - pirn_fiber_start
+
+	.section .note.GNU-stack, "", @progbits

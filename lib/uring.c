@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Backend uring: one io_uring a core, through liburing, with registered files
+ * and buffers.
+ *
+ * The ring is set up with SINGLE_ISSUER and DEFER_TASKRUN where the kernel has
+ * them (6.1), else COOP_TASKRUN (5.19), else plain.  With the first two a
+ * completion becomes visible only when this core enters the kernel; the kernel
+ * raises IORING_SQ_TASKRUN when entering would show one, which ready() looks at.
+ *
+ * A wake is a write to an eventfd on which the ring always has a read under way.
+ */
+#include <fcntl.h>
+#include <liburing.h>
+#include <numa.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "lib.h"
+
+#define FILE_SLOTS	1024u
+#define WAKE_COOKIE	1u	/* no op lies at address 1 */
+#define UNREGISTERED	INT32_MAX
+
+struct uring {
+	struct io_uring ring;
+	int wake_fd;
+	uint64_t wake_count;	/* where the eventfd read lands */
+	bool wake_armed;
+	bool deferred;		/* completions wait for an enter */
+	bool buffers;		/* the table of buffers exists */
+	uint32_t cq_seen;
+	uint32_t depth;
+	uint8_t file_used[FILE_SLOTS];
+	int fd[FILE_SLOTS];	/* for slots of files that are not registered */
+	bool files;		/* the table of files exists */
+};
+
+static int probe_error(int err, char *why, size_t why_bytes)
+{
+	snprintf(why, why_bytes, "io_uring_setup: %s%s", strerror(-err),
+		 err == -ENOSYS ? " (the kernel has no io_uring, or seccomp blocks it)" :
+		 err == -EPERM || err == -EACCES ?
+		 " (blocked by seccomp or kernel.io_uring_disabled)" :
+		 err == -ENOMEM ? " (RLIMIT_MEMLOCK)" : "");
+	return err;
+}
+
+static int uring_probe(char *why, size_t why_bytes)
+{
+	struct io_uring ring;
+	int err = io_uring_queue_init(2, &ring, 0);
+	bool ext_arg;
+
+	if (err)
+		return probe_error(err, why, why_bytes);
+	ext_arg = ring.features & IORING_FEAT_EXT_ARG;
+	io_uring_queue_exit(&ring);
+	if (!ext_arg) {
+		snprintf(why, why_bytes,
+			 "this kernel's io_uring cannot wait until a deadline (Linux 5.11 can)");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------ start, stop */
+
+static int ring_open(struct uring *u, uint32_t depth)
+{
+	static const unsigned int flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	int err = -EINVAL;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
+		/* Room for the eventfd read, and for a CQ that is never full. */
+		struct io_uring_params params = {
+			.flags = flags[i] | IORING_SETUP_CQSIZE |
+				 IORING_SETUP_CLAMP,
+			.cq_entries = 2 * depth + 2,
+		};
+
+		err = io_uring_queue_init_params(depth + 1, &u->ring, &params);
+		if (!err)
+			u->deferred = flags[i] & IORING_SETUP_TASKRUN_FLAG;
+		if (err != -EINVAL)
+			return err;
+	}
+	return err;
+}
+
+static int uring_core_start(struct pirn_core *core, char *why, size_t why_bytes)
+{
+	struct uring *u = calloc(1, sizeof(*u));
+	int err;
+
+	if (!u)
+		return -ENOMEM;
+	u->depth = core->rt->opt.io_depth;
+	u->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (u->wake_fd < 0) {
+		err = -errno;
+		snprintf(why, why_bytes, "eventfd: %s", strerror(-err));
+		goto err_free;
+	}
+	err = ring_open(u, u->depth);
+	if (err) {
+		probe_error(err, why, why_bytes);
+		goto err_close;
+	}
+	io_uring_ring_dontfork(&u->ring);
+	/* Faster where they exist, and not needed where they do not. */
+	io_uring_register_ring_fd(&u->ring);
+	u->files = !io_uring_register_files_sparse(&u->ring, FILE_SLOTS);
+	u->buffers = !io_uring_register_buffers_sparse(&u->ring,
+						       core->rt->cores);
+	core->backend = u;
+	return 0;
+
+err_close:
+	close(u->wake_fd);
+err_free:
+	free(u);
+	return err;
+}
+
+static void uring_core_stop(struct pirn_core *core)
+{
+	struct uring *u = core->backend;
+
+	if (!u)
+		return;
+	io_uring_queue_exit(&u->ring);
+	close(u->wake_fd);
+	free(u);
+	core->backend = NULL;
+}
+
+/* ------------------------------------------------------------------ pools */
+
+/* Huge pages when there are any, else ordinary ones that may become huge. */
+static int uring_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
+{
+	struct pirn_pool *pool = &core->pool;
+	size_t bytes = core->rt->opt.pool_bytes;
+	uintptr_t at;
+
+	pool->fd = -1;
+	pool->map_bytes = (bytes + PIRN_HUGE - 1) & ~(size_t)(PIRN_HUGE - 1);
+	pool->map_base = mmap(NULL, pool->map_bytes, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (pool->map_base == MAP_FAILED) {
+		pool->map_bytes += PIRN_HUGE;
+		pool->map_base = mmap(NULL, pool->map_bytes,
+				      PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	}
+	if (pool->map_base == MAP_FAILED) {
+		int err = -errno;
+
+		snprintf(why, why_bytes, "no memory for a pool of %zu KiB: %s",
+			 bytes >> 10, strerror(-err));
+		return err;
+	}
+	at = ((uintptr_t)pool->map_base + PIRN_HUGE - 1) &
+	     ~(uintptr_t)(PIRN_HUGE - 1);
+	pool->base = (char *)at;
+	pool->bytes = bytes;
+	madvise(pool->base, bytes, MADV_HUGEPAGE);
+	madvise(pool->map_base, pool->map_bytes, MADV_DONTFORK);
+	if (numa_available() >= 0)
+		numa_tonode_memory(pool->base, bytes, core->node);
+	/* Touched now, on the right CPU: not during the first reads. */
+	for (size_t i = 0; i < bytes; i += PIRN_PAGE)
+		((volatile char *)pool->base)[i] = 0;
+	return 0;
+}
+
+static void uring_pool_unmap(struct pirn_pool *pool)
+{
+	munmap(pool->map_base, pool->map_bytes);
+}
+
+/*
+ * Registered when the kernel lets us (RLIMIT_MEMLOCK may not); reads and writes
+ * without are only slower.
+ */
+static int uring_pool_attach(struct pirn_core *core, struct pirn_pool *pool)
+{
+	struct uring *u = core->backend;
+	struct iovec iov = {
+		.iov_base = pool->base, .iov_len = pool->bytes,
+	};
+	__u64 tag = 0;
+
+	if (u->buffers && pool->bytes <= 1u << 30 &&
+	    io_uring_register_buffers_update_tag(&u->ring, pool->owner, &iov,
+						 &tag, 1) == 1)
+		return (int)pool->owner;
+	return UNREGISTERED;
+}
+
+/* ------------------------------------------------------------------ files */
+
+static int uring_file_attach(struct pirn_core *core, struct pirn_file *file)
+{
+	struct uring *u = core->backend;
+	uint32_t slot = 0;
+	int err;
+
+	while (slot < FILE_SLOTS && u->file_used[slot])
+		slot++;
+	if (slot == FILE_SLOTS)
+		return pirn_fail(core, -ENFILE, "%u files are in use on core %u",
+				 FILE_SLOTS, core->index);
+	if (u->files) {
+		err = io_uring_register_files_update(&u->ring, slot, &file->fd,
+						     1);
+		if (err < 0)
+			return pirn_fail(core, err, "registering a file: %s",
+					 strerror(-err));
+	}
+	u->file_used[slot] = 1;
+	u->fd[slot] = file->fd;
+	return (int)slot;
+}
+
+static void uring_file_detach(struct pirn_core *core, int slot)
+{
+	struct uring *u = core->backend;
+	int none = -1;
+
+	if (u->files)
+		io_uring_register_files_update(&u->ring, (unsigned int)slot,
+					       &none, 1);
+	u->file_used[slot] = 0;
+}
+
+/* ------------------------------------------------------------------- path */
+
+static void prepare(struct uring *u, struct io_uring_sqe *sqe,
+		    const struct pirn_op *op)
+{
+	int fd = u->files ? op->file_slot : u->fd[op->file_slot];
+	bool fixed = op->pool_slot != UNREGISTERED;
+
+	switch (op->kind) {
+	case PIRN_IO_READ:
+		if (fixed)
+			io_uring_prep_read_fixed(sqe, fd, op->buf, op->bytes,
+						 op->offset, op->pool_slot);
+		else
+			io_uring_prep_read(sqe, fd, op->buf, op->bytes,
+					   op->offset);
+		break;
+	case PIRN_IO_WRITE:
+		if (fixed)
+			io_uring_prep_write_fixed(sqe, fd, op->buf, op->bytes,
+						  op->offset, op->pool_slot);
+		else
+			io_uring_prep_write(sqe, fd, op->buf, op->bytes,
+					    op->offset);
+		if (op->dsync)
+			sqe->rw_flags = RWF_DSYNC;
+		break;
+	default:
+		io_uring_prep_fsync(sqe, fd, 0);
+		break;
+	}
+	if (u->files)
+		sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data64(sqe, (uintptr_t)op);
+}
+
+static bool uring_queue(struct pirn_core *core, struct pirn_op *op)
+{
+	struct uring *u = core->backend;
+	struct io_uring_sqe *sqe;
+
+	if (core->in_flight >= u->depth)
+		return false;
+	sqe = io_uring_get_sqe(&u->ring);
+	if (!sqe)
+		return false;
+	prepare(u, sqe, op);
+	core->queued++;
+	return true;
+}
+
+static void wake_arm(struct uring *u)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+	if (!sqe)
+		return;		/* the next wait tries again */
+	io_uring_prep_read(sqe, u->wake_fd, &u->wake_count,
+			   sizeof(u->wake_count), 0);
+	io_uring_sqe_set_data64(sqe, WAKE_COOKIE);
+	u->wake_armed = true;
+}
+
+static int wait_until(struct pirn_core *core, struct uring *u,
+		      uint64_t deadline)
+{
+	uint64_t now = core->ops->now();
+	struct __kernel_timespec ts = { 0 };
+	struct io_uring_cqe *cqe;
+
+	if (deadline > now) {
+		ts.tv_sec = (long long)((deadline - now) / 1000000000u);
+		ts.tv_nsec = (long long)((deadline - now) % 1000000000u);
+	}
+	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
+}
+
+static inline uint32_t cq_tail(const struct uring *u)
+{
+	return io_uring_smp_load_acquire(u->ring.cq.ktail);
+}
+
+static void uring_enter(struct pirn_core *core, bool wait, uint64_t deadline)
+{
+	struct uring *u = core->backend;
+	int err;
+
+	core->stats.enters++;
+	if (wait && !u->wake_armed)
+		wake_arm(u);
+	if (wait && !u->wake_armed)
+		wait = false;	/* a full SQ: submit first, wait the next time */
+	if (wait && deadline)
+		err = wait_until(core, u, deadline);
+	else if (wait)
+		err = io_uring_submit_and_wait(&u->ring, 1);
+	else if (u->deferred)
+		err = io_uring_submit_and_get_events(&u->ring);
+	else
+		err = io_uring_submit(&u->ring);
+	u->cq_seen = cq_tail(u);
+	/* What was not submitted stays in the ring and goes with the next one. */
+	core->queued = io_uring_sq_ready(&u->ring);
+	if (err < 0 && err != -EINTR && err != -ETIME && err != -EAGAIN &&
+	    err != -EBUSY)
+		pirn_panic("pirn: io_uring_enter on core %u: %s", core->index,
+			   strerror(-err));
+}
+
+static bool uring_ready(struct pirn_core *core)
+{
+	struct uring *u = core->backend;
+
+	if (io_uring_cq_ready(&u->ring))
+		return true;
+	return u->deferred &&
+	       IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_TASKRUN;
+}
+
+static void uring_reap(struct pirn_core *core)
+{
+	struct uring *u = core->backend;
+	struct io_uring_cqe *cqe;
+	unsigned int head, seen = 0;
+	uint32_t from, tail;
+
+	if (u->deferred && !io_uring_cq_ready(&u->ring) &&
+	    IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_TASKRUN) {
+		core->stats.enters++;
+		io_uring_get_events(&u->ring);
+		u->cq_seen = cq_tail(u);
+	}
+	from = *u->ring.cq.khead;
+	io_uring_for_each_cqe(&u->ring, head, cqe) {
+		uint64_t cookie = io_uring_cqe_get_data64(cqe);
+
+		seen++;
+		if (cookie == WAKE_COOKIE)
+			u->wake_armed = false;
+		else
+			pirn_op_complete(core, (void *)(uintptr_t)cookie,
+					 cqe->res);
+	}
+	tail = from + seen;
+	if ((int32_t)(tail - u->cq_seen) > 0)
+		core->stats.seen_without_enter +=
+			tail - ((int32_t)(u->cq_seen - from) > 0 ? u->cq_seen :
+								    from);
+	io_uring_cq_advance(&u->ring, seen);
+}
+
+static void uring_wake(struct pirn_core *core)
+{
+	struct uring *u = core->backend;
+	uint64_t one = 1;
+
+	if (write(u->wake_fd, &one, sizeof(one)) != sizeof(one))
+		pirn_panic("pirn: waking core %u: %s", core->index,
+			   strerror(errno));
+}
+
+const struct pirn_backend_ops pirn_uring_ops = {
+	.name = "uring",
+	.probe = uring_probe,
+	.core_start = uring_core_start,
+	.core_stop = uring_core_stop,
+	.pool_map = uring_pool_map,
+	.pool_unmap = uring_pool_unmap,
+	.pool_attach = uring_pool_attach,
+	.file_open = pirn_host_open,
+	.file_close = pirn_host_close,
+	.file_size = pirn_host_size,
+	.file_truncate = pirn_host_truncate,
+	.file_attach = uring_file_attach,
+	.file_detach = uring_file_detach,
+	.queue = uring_queue,
+	.enter = uring_enter,
+	.ready = uring_ready,
+	.reap = uring_reap,
+	.wake = uring_wake,
+	.now = pirn_host_now,
+	.thread_start = pirn_host_thread_start,
+	.thread_join = pirn_host_thread_join,
+};

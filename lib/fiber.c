@@ -14,39 +14,9 @@
 #include "backend.h"
 #include "lib.h"
 #include "sanitizer.h"
+#include "schedule.h"
 
 __thread struct pirn_core *pirn_this_core;
-
-static void switch_to(struct pirn_core *core, struct pirn_fiber *from,
-		      struct pirn_fiber *to)
-{
-	core->current = to;
-	san_switch_start(from, to, false);
-	pirn_switch(&from->sp, to->sp);
-	san_switch_end(from, false, NULL);
-}
-
-/* Who runs next when the current fiber does not. */
-static inline struct pirn_fiber *take_next(struct pirn_core *core)
-{
-	if (unlikely(!core->runnable.head || --core->budget < 0))
-		return &core->reactor;
-	return pirn_queue_pop(&core->runnable);
-}
-
-void pirn_fiber_stop(struct pirn_core *core)
-{
-	struct pirn_fiber *self = core->current;
-	struct pirn_fiber *next = take_next(core);
-
-	if (next != self)
-		switch_to(core, self, next);
-}
-
-void pirn_fiber_ready(struct pirn_core *core, struct pirn_fiber *fiber)
-{
-	pirn_queue_push(&core->runnable, fiber);
-}
 
 void pirn_fibers_run(struct pirn_core *core)
 {
@@ -55,7 +25,7 @@ void pirn_fibers_run(struct pirn_core *core)
 	core->budget = PIRN_TURN_SWITCHES;
 	fiber = pirn_queue_pop(&core->runnable);
 	if (fiber)
-		switch_to(core, &core->reactor, fiber);
+		pirn_switch_to(core, &core->reactor, fiber);
 }
 
 /*
@@ -75,7 +45,7 @@ static void fiber_end(struct pirn_core *core, struct pirn_fiber *self)
 	else if (self->detached)
 		pirn_stack_put(core, self);
 
-	next = take_next(core);
+	next = pirn_fiber_next(core);
 	core->current = next;
 	san_switch_start(self, next, true);
 	pirn_switch(&self->sp, next->sp);
@@ -230,8 +200,7 @@ int pirn_yield(void)
 	if (unlikely(!core))
 		return -EPERM;
 	pirn_fiber_ready(core, core->current);
-	pirn_fiber_stop(core);
-	return 0;
+	return pirn_fiber_stop(core);
 }
 
 int pirn_park(void)
@@ -247,8 +216,7 @@ int pirn_park(void)
 		return 0;
 	}
 	self->user_parked = true;
-	pirn_fiber_stop(core);
-	return 0;
+	return pirn_fiber_stop(core);
 }
 
 int pirn_unpark(struct pirn_fiber *fiber)

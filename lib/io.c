@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "schedule.h"
 
 void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result)
 {

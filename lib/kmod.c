@@ -278,7 +278,9 @@ static int kmod_file_attach(struct pirn_core *core, struct pirn_file *file)
 	int err;
 
 	if (!ioctl(k->channel, PIRN_IOC_TARGET_ATTACH, &attach)) {
-		file->memory_align = attach.memory_align;
+		/* The first attach, in open, sets it for all cores. */
+		if (file->memory_align != attach.memory_align)
+			file->memory_align = attach.memory_align;
 		return (int)attach.index;
 	}
 	err = -errno;

@@ -119,14 +119,11 @@ void pirn_stacks_stop(struct pirn_core *core);
 
 int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **fiber,
 		    int (*fn)(void *), void *arg);
-/* Stops the current fiber until pirn_fiber_ready(); the only way to park. */
-void pirn_fiber_stop(struct pirn_core *core);
-void pirn_fiber_ready(struct pirn_core *core, struct pirn_fiber *fiber);
 /* From the reactor: runs fibers until none is runnable or the turn is over. */
 void pirn_fibers_run(struct pirn_core *core);
 
-/* switch_x86_64.S */
-void pirn_switch(void **save_sp, void *load_sp);
+/* switch_x86_64.S; returns 0 when somebody switches back to save_sp. */
+int pirn_switch(void **save_sp, void *load_sp);
 void pirn_fiber_start(void);
 
 /* --------------------------------------------------------------- timer.c */

@@ -32,6 +32,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "schedule.h"
 
 static uint32_t ring_entries(const struct pirn_runtime *rt)
 {

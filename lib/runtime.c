@@ -14,6 +14,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "schedule.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18

@@ -10,7 +10,7 @@
 
 	.text
 
-/* void pirn_switch(void **save_sp, void *load_sp) */
+/* int pirn_switch(void **save_sp, void *load_sp): 0 */
 	.globl	pirn_switch
 	.hidden	pirn_switch
 	.type	pirn_switch, @function
@@ -46,6 +46,7 @@ pirn_switch:
 	popq	%rcx
 	.cfi_adjust_cfa_offset -8
 	.cfi_register %rip, %rcx
+	xorl	%eax, %eax
 	jmp	*%rcx
 	.cfi_endproc
 	.size	pirn_switch, . - pirn_switch

@@ -12,6 +12,7 @@
  */
 #include "backend.h"
 #include "lib.h"
+#include "schedule.h"
 
 static uint32_t bucket_of(const struct pirn_timers *timers, uint64_t when)
 {

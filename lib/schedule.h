@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stopping and starting to be runnable, inline: what a call that parks ends in
+ * is a jump from one fiber straight to the next.
+ */
+#ifndef PIRN_SCHEDULE_H
+#define PIRN_SCHEDULE_H
+
+#include "lib.h"
+#include "sanitizer.h"
+
+/* Returns 0 when somebody switches back. */
+static inline int pirn_switch_to(struct pirn_core *core,
+				 struct pirn_fiber *from, struct pirn_fiber *to)
+{
+	core->current = to;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	san_switch_start(from, to, false);
+	pirn_switch(&from->sp, to->sp);
+	san_switch_end(from, false, NULL);
+	return 0;
+#else
+	return pirn_switch(&from->sp, to->sp);
+#endif
+}
+
+/* Who runs when the current fiber stops; the reactor when the turn is over. */
+static inline struct pirn_fiber *pirn_fiber_next(struct pirn_core *core)
+{
+	struct pirn_fiber *next = core->runnable.head;
+
+	if (unlikely(!next || --core->budget < 0))
+		return &core->reactor;
+	core->runnable.head = next->next;
+	return next;
+}
+
+static inline void pirn_fiber_ready(struct pirn_core *core,
+				    struct pirn_fiber *fiber)
+{
+	pirn_queue_push(&core->runnable, fiber);
+}
+
+/* Stops the current fiber until pirn_fiber_ready(); the only way to park. */
+static inline int pirn_fiber_stop(struct pirn_core *core)
+{
+	struct pirn_fiber *self = core->current;
+	struct pirn_fiber *next = pirn_fiber_next(core);
+
+	if (unlikely(next == self))
+		return 0;
+	return pirn_switch_to(core, self, next);
+}
+
+#endif /* PIRN_SCHEDULE_H */

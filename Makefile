@@ -57,14 +57,17 @@ $(B)/%.o: %.S
 module:
 	@test -n "$(KDIR)" || { echo "make module: KDIR= is not set; give the headers of the kernel to build for, as in KDIR=/lib/modules/\$$(uname -r)/build" >&2; exit 2; }
 	@test -f "$(KDIR)/Makefile" || { echo "make module: no kernel headers at KDIR=$(KDIR)" >&2; exit 2; }
-	$(Q)$(MAKE) $(if $(V),,-s) -C "$(KDIR)" M="$(CURDIR)" modules
-	$(Q)release=$$($(MAKE) -s -C "$(KDIR)" kernelrelease) && \
-		mkdir -p build/module/$$release && \
-		cp pirn.ko build/module/$$release/pirn.ko
+	$(Q)$(MAKE) $(if $(V),,-s) -C "$(KDIR)" M="$(CURDIR)" \
+		CONFIG_DEBUG_INFO_BTF_MODULES= modules
+	$(Q)release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+			"$(KDIR)/include/generated/utsrelease.h") && \
+		mkdir -p "build/module/$$release" && \
+		cp pirn.ko "build/module/$$release/pirn.ko"
 
 clean:
 	rm -rf build/plain build/address build/undefined build/thread \
-		build/address,undefined build/module
+		build/address,undefined build/module build/demo build/all \
+		build/mutants
 	rm -f pirn.ko pirn.mod pirn.mod.c pirn.mod.o pirn.o modules.order Module.symvers
 	find kmod -name '*.o' -o -name '.*.cmd' | xargs -r rm -f
 	rm -f .*.cmd

@@ -22,7 +22,7 @@ void pirn_fibers_run(struct pirn_core *core)
 {
 	struct pirn_fiber *fiber;
 
-	core->budget = PIRN_TURN_SWITCHES;
+	core->budget = PIRN_TURN_SWITCHES - 1;	/* this switch is one */
 	fiber = pirn_queue_pop(&core->runnable);
 	if (fiber)
 		pirn_switch_to(core, &core->reactor, fiber);

@@ -15,12 +15,11 @@
 #define OPEN_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | \
 		    PIRN_O_BUFFERED | PIRN_O_RANDOM)
 
-int pirn_file_slot(struct pirn_core *core, struct pirn_file *file)
+int pirn_file_attach(struct pirn_core *core, struct pirn_file *file)
 {
 	struct pirn_file_slot *on = &file->on[core->index];
 
-	if (unlikely(on->slot < 0))
-		on->slot = core->ops->file_attach(core, file);
+	on->slot = core->ops->file_attach(core, file);
 	return on->slot;
 }
 

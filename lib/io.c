@@ -55,7 +55,8 @@ static int op_run(struct pirn_core *core, struct pirn_op *op)
 	} else {
 		pending_add(core, op);
 	}
-	if (core->queued >= core->rt->opt.io_batch)
+	/* With nothing else to run the reactor submits, and waits with it. */
+	if (core->queued >= core->rt->opt.io_batch && core->runnable.head)
 		core->ops->enter(core, false, 0);
 	pirn_fiber_stop(core);
 	on->busy--;
@@ -83,7 +84,7 @@ static struct pirn_pool *pool_of(struct pirn_core *core, const void *buf,
 	return NULL;
 }
 
-static int pool_slot(struct pirn_core *core, struct pirn_pool *pool)
+static inline int pool_slot(struct pirn_core *core, struct pirn_pool *pool)
 {
 	int32_t *slot = &core->pool_slot[pool->owner];
 
@@ -92,30 +93,38 @@ static int pool_slot(struct pirn_core *core, struct pirn_pool *pool)
 	return *slot;
 }
 
-static int check_range(struct pirn_core *core, const struct pirn_file *file,
-		       const void *buf, size_t bytes, uint64_t offset)
+/* Which of the three is wrong, in words. */
+static int bad_range(struct pirn_core *core, const struct pirn_file *file,
+		     const void *buf, size_t bytes, uint64_t offset)
 {
-	uint64_t block = file->block_bytes - 1;
-	uint64_t align = file->memory_align - 1;
-
-	if (unlikely((offset | bytes) & block))
+	if ((offset | bytes) & (file->block_bytes - 1))
 		return pirn_fail(core, -EINVAL,
 				 "offset %llu and length %zu are not multiples of the block size %u",
 				 (unsigned long long)offset, bytes,
 				 file->block_bytes);
-	if (unlikely((uintptr_t)buf & align))
+	if ((uintptr_t)buf & (file->memory_align - 1))
 		return pirn_fail(core, -EINVAL,
 				 "the buffer is not aligned to %u bytes",
 				 file->memory_align);
-	if (unlikely(offset > INT64_MAX || bytes > INT64_MAX - offset))
-		return pirn_fail(core, -EINVAL,
-				 "offset %llu and length %zu pass 2^63",
-				 (unsigned long long)offset, bytes);
+	return pirn_fail(core, -EINVAL,
+			 "offset %llu and length %zu pass 2^63",
+			 (unsigned long long)offset, bytes);
+}
+
+static inline int check_range(struct pirn_core *core,
+			      const struct pirn_file *file, const void *buf,
+			      size_t bytes, uint64_t offset)
+{
+	if (unlikely(((offset | bytes) & (file->block_bytes - 1)) |
+		     ((uintptr_t)buf & (file->memory_align - 1)) |
+		     (offset > INT64_MAX) | (bytes > INT64_MAX - offset)))
+		return bad_range(core, file, buf, bytes, offset);
 	return 0;
 }
 
 /* Whether this core may work on the file now. */
-static int check_file(struct pirn_core *core, const struct pirn_file *file)
+static inline int check_file(struct pirn_core *core,
+			     const struct pirn_file *file)
 {
 	if (unlikely(!file || file->rt != core->rt))
 		return pirn_fail(core, -EINVAL, "not a file of this runtime");
@@ -125,40 +134,33 @@ static int check_file(struct pirn_core *core, const struct pirn_file *file)
 }
 
 /*
- * The common half of pread and pwrite: checks, then one op after the other
- * until all is done, one ends short, or one fails.  Returns what was
- * transferred, or the error, which is also in *error (else 0).
+ * The common half of pread and pwrite: one op after the other until all is done,
+ * one ends short, or one fails.  Returns what was transferred, or the error.
  */
-static ssize_t transfer(struct pirn_op *op, struct pirn_file *file, void *buf,
-			size_t bytes, uint64_t offset, int *error)
+static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
+			size_t bytes, uint64_t offset)
 {
-	struct pirn_core *core = pirn_this();
+	struct pirn_file *file = op->file;
 	struct pirn_pool *pool;
 	size_t done = 0;
-	int err;
+	int n;
 
-	*error = 0;
-	if (unlikely(!core))
-		return *error = -EPERM;
-	err = check_file(core, file);
-	if (!err)
-		err = check_range(core, file, buf, bytes, offset);
-	if (unlikely(err))
-		return *error = err;
+	n = check_range(core, file, buf, bytes, offset);
+	if (unlikely(n))
+		return n;
 	if (unlikely(!bytes))
 		return 0;
 	pool = pool_of(core, buf, bytes);
 	if (unlikely(!pool))
-		return *error = pirn_fail(core, -EFAULT,
-			"the buffer %p of %zu bytes is not memory from pirn_buf_alloc()",
-			buf, bytes);
-	op->file = file;
+		return pirn_fail(core, -EFAULT,
+				 "the buffer %p of %zu bytes is not memory from pirn_buf_alloc()",
+				 buf, bytes);
 	op->pool_slot = pool_slot(core, pool);
 	if (unlikely(op->pool_slot < 0))
-		return *error = op->pool_slot;
+		return op->pool_slot;
 	op->file_slot = pirn_file_slot(core, file);
 	if (unlikely(op->file_slot < 0))
-		return *error = op->file_slot;
+		return op->file_slot;
 	do {
 		size_t left = bytes - done;
 
@@ -166,11 +168,11 @@ static ssize_t transfer(struct pirn_op *op, struct pirn_file *file, void *buf,
 		op->pool_offset = (uint64_t)((char *)op->buf - pool->base);
 		op->offset = offset + done;
 		op->bytes = left < PIRN_MAX_IO ? (uint32_t)left : PIRN_MAX_IO;
-		err = op_run(core, op);
-		if (unlikely(err < 0))
-			return *error = err;
-		done += (size_t)err;
-	} while (unlikely(done < bytes) && err && !(done & (file->block_bytes - 1)));
+		n = op_run(core, op);
+		if (unlikely(n < 0))
+			return n;
+		done += (size_t)n;
+	} while (unlikely(done < bytes) && n && !(done & (file->block_bytes - 1)));
 	return (ssize_t)done;
 }
 
@@ -179,42 +181,48 @@ static ssize_t transfer(struct pirn_op *op, struct pirn_file *file, void *buf,
 ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
 		   uint64_t offset)
 {
-	struct pirn_op op = { .kind = PIRN_IO_READ };
-	int error;
+	struct pirn_core *core = pirn_this();
+	struct pirn_op op;
+	int err;
 
-	if (file && unlikely((file->flags & O_ACCMODE) == O_WRONLY)) {
-		struct pirn_core *core = pirn_this();
-
-		return core ? pirn_fail(core, -EBADF,
-					"the file is not open for reading") :
-			      -EPERM;
-	}
-	return transfer(&op, file, buf, bytes, offset, &error);
+	if (unlikely(!core))
+		return -EPERM;
+	err = check_file(core, file);
+	if (unlikely(err))
+		return err;
+	if (unlikely((file->flags & O_ACCMODE) == O_WRONLY))
+		return pirn_fail(core, -EBADF,
+				 "the file is not open for reading");
+	op.kind = PIRN_IO_READ;
+	op.dsync = false;
+	op.file = file;
+	return transfer(core, &op, buf, bytes, offset);
 }
 
 ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 		    uint64_t offset, unsigned int flags)
 {
-	struct pirn_op op = {
-		.kind = PIRN_IO_WRITE, .dsync = flags & PIRN_DSYNC,
-	};
 	struct pirn_core *core = pirn_this();
+	struct pirn_op op;
 	ssize_t done;
-	int error;
+	int err;
 
-	if (!core)
+	if (unlikely(!core))
 		return -EPERM;
-	if (flags & ~PIRN_DSYNC)
+	err = check_file(core, file);
+	if (unlikely(err))
+		return err;
+	if (unlikely(flags & ~PIRN_DSYNC))
 		return pirn_fail(core, -EINVAL,
 				 "pirn_pwrite: flags 0x%x are not known", flags);
-	if (file && (file->flags & O_ACCMODE) == O_RDONLY)
+	if (unlikely((file->flags & O_ACCMODE) == O_RDONLY))
 		return pirn_fail(core, -EBADF,
 				 "the file is not open for writing");
-	done = transfer(&op, file, (void *)(uintptr_t)buf, bytes, offset,
-			&error);
-	if (unlikely(error))
-		return error;
-	if (unlikely((size_t)done < bytes))
+	op.kind = PIRN_IO_WRITE;
+	op.dsync = flags & PIRN_DSYNC;
+	op.file = file;
+	done = transfer(core, &op, (void *)(uintptr_t)buf, bytes, offset);
+	if (unlikely(done >= 0 && (size_t)done < bytes))
 		return pirn_fail(core, -ENOSPC,
 				 "%zd of %zu bytes were written, then the end was reached",
 				 done, bytes);

@@ -250,7 +250,6 @@ static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
 			  const char *path, int flags, mode_t mode)
 {
 	int err = pirn_host_open(core, file, path, flags, mode);
-	struct pirn_file_slot *on = &file->on[core->index];
 
 	if (err)
 		return err;
@@ -261,10 +260,10 @@ static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
 				 path);
 	}
 	/* What the kernel refuses is refused here and not at the first read. */
-	on->slot = core->ops->file_attach(core, file);
-	if (on->slot < 0) {
+	err = pirn_file_attach(core, file);
+	if (err < 0) {
 		pirn_host_close(file);
-		return on->slot;
+		return err;
 	}
 	return 0;
 }
@@ -349,6 +348,7 @@ static void kmod_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 	int taken;
 
 	core->stats.enters++;
+	core->stats.seen_without_enter += cq_tail(k) - k->cq_seen;
 	if (wait && deadline) {
 		struct pirn_enter enter = {
 			.size = sizeof(enter), .flags = PIRN_ENTER_WAIT,
@@ -385,12 +385,6 @@ static void kmod_reap(struct pirn_core *core)
 
 	if (head == tail)
 		return;
-	if (tail != k->cq_seen) {
-		uint32_t from = (int32_t)(k->cq_seen - head) > 0 ? k->cq_seen :
-								   head;
-
-		core->stats.seen_without_enter += tail - from;
-	}
 	do {
 		const struct pirn_cqe *cqe = &k->cq[head & k->cq_mask];
 

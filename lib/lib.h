@@ -261,7 +261,7 @@ struct pirn_file {
 	struct pirn_file_slot on[];	/* one a core */
 };
 
-int pirn_file_slot(struct pirn_core *core, struct pirn_file *file);
+int pirn_file_attach(struct pirn_core *core, struct pirn_file *file);
 
 /* -------------------------------------------------------------- reactor.c */
 
@@ -332,6 +332,14 @@ static inline struct pirn_core *pirn_this(void)
 	struct pirn_core *core = pirn_this_core;
 
 	return likely(core && core->live) ? core : NULL;
+}
+
+/* What this core calls the file: attached at its first op. */
+static inline int pirn_file_slot(struct pirn_core *core, struct pirn_file *file)
+{
+	int slot = file->on[core->index].slot;
+
+	return likely(slot >= 0) ? slot : pirn_file_attach(core, file);
 }
 
 void pirn_core_run(struct pirn_core *core);

@@ -145,6 +145,32 @@ static void uring_core_stop(struct pirn_core *core)
 
 /* ------------------------------------------------------------------ pools */
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23		/* Linux 5.14 */
+#endif
+
+/*
+ * Huge pages, when the node has enough of them.  The kernel is asked to fault
+ * them in: a mapping is given on the promise of any node's huge pages, and one
+ * that is bound to a node without would be SIGBUS when touched.
+ */
+static bool map_huge(struct pirn_core *core, size_t bytes)
+{
+	struct pirn_pool *pool = &core->pool;
+
+	pool->map_bytes = (bytes + PIRN_HUGE - 1) & ~(size_t)(PIRN_HUGE - 1);
+	pool->map_base = mmap(NULL, pool->map_bytes, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (pool->map_base == MAP_FAILED)
+		return false;
+	if (numa_available() >= 0)
+		numa_tonode_memory(pool->map_base, pool->map_bytes, core->node);
+	if (!madvise(pool->map_base, pool->map_bytes, MADV_POPULATE_WRITE))
+		return true;
+	munmap(pool->map_base, pool->map_bytes);
+	return false;
+}
+
 /* Huge pages when there are any, else ordinary ones that may become huge. */
 static int uring_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
 {
@@ -153,11 +179,9 @@ static int uring_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
 	uintptr_t at;
 
 	pool->fd = -1;
-	pool->map_bytes = (bytes + PIRN_HUGE - 1) & ~(size_t)(PIRN_HUGE - 1);
-	pool->map_base = mmap(NULL, pool->map_bytes, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	if (pool->map_base == MAP_FAILED) {
-		pool->map_bytes += PIRN_HUGE;
+	if (!map_huge(core, bytes)) {
+		pool->map_bytes = ((bytes + PIRN_HUGE - 1) &
+				   ~(size_t)(PIRN_HUGE - 1)) + PIRN_HUGE;
 		pool->map_base = mmap(NULL, pool->map_bytes,
 				      PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -331,6 +355,7 @@ static void uring_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 	int err;
 
 	core->stats.enters++;
+	core->stats.seen_without_enter += cq_tail(u) - u->cq_seen;
 	if (wait && !u->wake_armed)
 		wake_arm(u);
 	if (wait && !u->wake_armed)
@@ -367,15 +392,9 @@ static void uring_reap(struct pirn_core *core)
 	struct uring *u = core->backend;
 	struct io_uring_cqe *cqe;
 	unsigned int head, seen = 0;
-	uint32_t from, tail;
 
-	if (u->deferred && !io_uring_cq_ready(&u->ring) &&
-	    IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_TASKRUN) {
-		core->stats.enters++;
-		io_uring_get_events(&u->ring);
-		u->cq_seen = cq_tail(u);
-	}
-	from = *u->ring.cq.khead;
+	if (!io_uring_cq_ready(&u->ring) && uring_ready(core))
+		uring_enter(core, false, 0);
 	io_uring_for_each_cqe(&u->ring, head, cqe) {
 		uint64_t cookie = io_uring_cqe_get_data64(cqe);
 
@@ -386,11 +405,6 @@ static void uring_reap(struct pirn_core *core)
 			pirn_op_complete(core, (void *)(uintptr_t)cookie,
 					 cqe->res);
 	}
-	tail = from + seen;
-	if ((int32_t)(tail - u->cq_seen) > 0)
-		core->stats.seen_without_enter +=
-			tail - ((int32_t)(u->cq_seen - from) > 0 ? u->cq_seen :
-								    from);
 	io_uring_cq_advance(&u->ring, seen);
 }
 

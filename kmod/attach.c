@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Path: before the first read.  Targets and pools are entered into a channel's
+ * tables and taken out again.  Called by ctl.c; what is in the tables is looked
+ * up by submit.c.
+ *
+ * An index goes through three states, changed under the channel's lock: free;
+ * reserved by an ATTACH that has not copied its result to the caller yet (its
+ * bit is set, its pointer is not); and in use.  ENTER reads the pointers without
+ * the lock.  It may do so because a pointer only disappears while nobody is
+ * submitting, which DETACH checks under the lock that a submitter takes to
+ * become one; and because it appears with a release, after what it points at.
+ */
+#include <linux/file.h>
+#include <linux/nospec.h>
+#include <linux/slab.h>
+
+#include "pirn.h"
+
+static int pirn_index_reserve(struct pirn_channel *ch, unsigned long *map,
+			      u32 nr)
+{
+	int index;
+
+	spin_lock_irq(&ch->lock);
+	index = find_first_zero_bit(map, nr);
+	if (index < nr)
+		__set_bit(index, map);
+	else
+		index = -ENFILE;
+	spin_unlock_irq(&ch->lock);
+	return index;
+}
+
+static void pirn_index_release(struct pirn_channel *ch, unsigned long *map,
+			       u32 index)
+{
+	spin_lock_irq(&ch->lock);
+	__clear_bit(index, map);
+	spin_unlock_irq(&ch->lock);
+}
+
+/*
+ * What ATTACH asks of a file.  Nothing here is relied on later but that it is
+ * a block device: size, mode and alignment are looked at again for every op.
+ */
+static int pirn_target_check(struct file *file)
+{
+	loff_t pos = 0;
+	int err;
+
+	if (!S_ISBLK(file_inode(file)->i_mode))
+		return -EOPNOTSUPP;
+	if (!(file->f_flags & O_DIRECT))
+		return -EINVAL;
+	if (bdev_is_zoned(I_BDEV(file->f_mapping->host)))
+		return -EOPNOTSUPP;
+	if (file->f_mode & FMODE_READ) {
+		err = rw_verify_area(READ, file, &pos, 1);
+		if (err)
+			return err;
+	}
+	if (file->f_mode & FMODE_WRITE) {
+		err = rw_verify_area(WRITE, file, &pos, 1);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void pirn_target_free(struct pirn_target *target)
+{
+	fput(target->file);
+	kfree(target);
+}
+
+/* Returns a target that only waits to be committed, or an error pointer. */
+struct pirn_target *pirn_target_prepare(struct pirn_channel *ch,
+					struct pirn_target_attach *arg)
+{
+	struct pirn_target *target;
+	struct block_device *bdev;
+	struct file *file;
+	int err;
+
+	if (arg->flags)
+		return ERR_PTR(-EINVAL);
+	file = fget(arg->fd);
+	if (!file)
+		return ERR_PTR(-EBADF);
+	err = pirn_target_check(file);
+	if (err)
+		goto put_file;
+	bdev = I_BDEV(file->f_mapping->host);
+
+	/*
+	 * One page left behind would cost the ops on it a trip to the worker,
+	 * nothing else: pages that cannot be dropped are no error.
+	 */
+	err = sync_blockdev(bdev);
+	if (err)
+		goto put_file;
+	invalidate_bdev(bdev);
+
+	target = kzalloc(sizeof(*target), GFP_KERNEL_ACCOUNT);
+	if (!target) {
+		err = -ENOMEM;
+		goto put_file;
+	}
+	target->file = file;
+	target->bdev = bdev;
+	target->mapping = file->f_mapping;
+	err = pirn_index_reserve(ch, ch->target_map, PIRN_MAX_TARGETS);
+	if (err < 0)
+		goto free_target;
+
+	arg->index = err;
+	arg->bytes = bdev_nr_bytes(bdev);
+	arg->block_bytes = bdev_logical_block_size(bdev);
+	arg->memory_align = bdev_dma_alignment(bdev) + 1;
+	return target;
+
+free_target:
+	kfree(target);
+put_file:
+	fput(file);
+	return ERR_PTR(err);
+}
+
+void pirn_target_commit(struct pirn_channel *ch, u32 index,
+			struct pirn_target *target)
+{
+	/* Pairs with the address dependency in pirn_target_find(). */
+	smp_store_release(&ch->targets[index], target);
+}
+
+void pirn_target_abort(struct pirn_channel *ch, u32 index,
+		       struct pirn_target *target)
+{
+	pirn_index_release(ch, ch->target_map, index);
+	pirn_target_free(target);
+}
+
+int pirn_target_detach(struct pirn_channel *ch, u32 index)
+{
+	struct pirn_target *target;
+	int err = 0;
+
+	if (index >= PIRN_MAX_TARGETS)
+		return -ENOENT;
+	index = array_index_nospec(index, PIRN_MAX_TARGETS);
+
+	spin_lock_irq(&ch->lock);
+	target = READ_ONCE(ch->targets[index]);
+	if (!target) {
+		err = -ENOENT;
+	} else if (ch->submitter || target->issued != target->done) {
+		err = -EBUSY;
+	} else {
+		ch->targets[index] = NULL;
+		__clear_bit(index, ch->target_map);
+	}
+	spin_unlock_irq(&ch->lock);
+	if (!err)
+		pirn_target_free(target);
+	return err;
+}
+
+static void pirn_slot_free(struct pirn_pool_slot *slot)
+{
+	pirn_pool_put(slot->pool);
+	kfree(slot);
+}
+
+/* Returns a slot that only waits to be committed, or an error pointer. */
+struct pirn_pool_slot *pirn_slot_prepare(struct pirn_channel *ch,
+					 struct pirn_pool_attach *arg)
+{
+	struct pirn_pool_slot *slot;
+	struct pirn_pool *pool;
+	int err;
+
+	if (arg->flags)
+		return ERR_PTR(-EINVAL);
+	pool = pirn_pool_get_fd(arg->fd);
+	if (IS_ERR(pool))
+		return ERR_CAST(pool);
+
+	slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
+	if (!slot) {
+		err = -ENOMEM;
+		goto put_pool;
+	}
+	slot->pool = pool;
+	err = pirn_index_reserve(ch, ch->slot_map, PIRN_MAX_POOLS);
+	if (err < 0)
+		goto free_slot;
+
+	arg->index = err;
+	arg->bytes = pool->bytes;
+	return slot;
+
+free_slot:
+	kfree(slot);
+put_pool:
+	pirn_pool_put(pool);
+	return ERR_PTR(err);
+}
+
+void pirn_slot_commit(struct pirn_channel *ch, u32 index,
+		      struct pirn_pool_slot *slot)
+{
+	/* Pairs with the address dependency in pirn_slot_find(). */
+	smp_store_release(&ch->slots[index], slot);
+}
+
+void pirn_slot_abort(struct pirn_channel *ch, u32 index,
+		     struct pirn_pool_slot *slot)
+{
+	pirn_index_release(ch, ch->slot_map, index);
+	pirn_slot_free(slot);
+}
+
+int pirn_slot_detach(struct pirn_channel *ch, u32 index)
+{
+	struct pirn_pool_slot *slot;
+	int err = 0;
+
+	if (index >= PIRN_MAX_POOLS)
+		return -ENOENT;
+	index = array_index_nospec(index, PIRN_MAX_POOLS);
+
+	spin_lock_irq(&ch->lock);
+	slot = READ_ONCE(ch->slots[index]);
+	if (!slot) {
+		err = -ENOENT;
+	} else if (ch->submitter || slot->issued != slot->done) {
+		err = -EBUSY;
+	} else {
+		ch->slots[index] = NULL;
+		__clear_bit(index, ch->slot_map);
+	}
+	spin_unlock_irq(&ch->lock);
+	if (!err)
+		pirn_slot_free(slot);
+	return err;
+}
+
+/* On failure the caller calls pirn_tables_free(). */
+int pirn_tables_alloc(struct pirn_channel *ch)
+{
+	ch->targets = kvcalloc(PIRN_MAX_TARGETS, sizeof(*ch->targets),
+			       GFP_KERNEL_ACCOUNT);
+	ch->slots = kvcalloc(PIRN_MAX_POOLS, sizeof(*ch->slots),
+			     GFP_KERNEL_ACCOUNT);
+	ch->target_map = bitmap_zalloc(PIRN_MAX_TARGETS, GFP_KERNEL_ACCOUNT);
+	ch->slot_map = bitmap_zalloc(PIRN_MAX_POOLS, GFP_KERNEL_ACCOUNT);
+	if (!ch->targets || !ch->slots || !ch->target_map || !ch->slot_map)
+		return -ENOMEM;
+	return 0;
+}
+
+void pirn_tables_free(struct pirn_channel *ch)
+{
+	u32 i;
+
+	for (i = 0; ch->targets && i < PIRN_MAX_TARGETS; i++)
+		if (ch->targets[i])
+			pirn_target_free(ch->targets[i]);
+	for (i = 0; ch->slots && i < PIRN_MAX_POOLS; i++)
+		if (ch->slots[i])
+			pirn_slot_free(ch->slots[i]);
+	bitmap_free(ch->slot_map);
+	bitmap_free(ch->target_map);
+	kvfree(ch->slots);
+	kvfree(ch->targets);
+}

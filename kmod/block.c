@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Path: stage 3, and the first half of the way back.  An op becomes a bio on
+ * the pool's own pages and goes to the block layer; its bi_end_io comes back
+ * from there, mostly in an interrupt, and hands the result to complete.c.
+ * Called by submit.c in the submitter; by worker.c for an op that found no room
+ * at the first attempt.
+ *
+ * The bio is embedded in the op and made anew for each attempt: one that came
+ * back has been remapped, advanced and stripped by whoever was below.  For the
+ * same reason a result is computed from the op and never from the bio's iterator.
+ *
+ * EAGAIN.  A bio with REQ_NOWAIT may be refused in two ways.  Inside our own
+ * submit_bio(): then the op is still the submitter's, who learns it through
+ * pirn_channel.again.  Or any time later, also before submit_bio() returned but
+ * from elsewhere: then the op is bi_end_io's, who gives it to the worker.  Which
+ * of the two it is only bi_end_io decides, and it can without a race: it runs
+ * inside that submit_bio() exactly if it runs in the submitting task, not in an
+ * interrupt of it, and that task is just issuing this op.
+ */
+#include <linux/pagemap.h>
+#include <linux/task_io_accounting_ops.h>
+
+#include "pirn.h"
+
+/* EAGAIN, or EOPNOTSUPP if the device lost its NOWAIT after we looked. */
+static bool pirn_bio_refused(const struct pirn_op *op, blk_status_t status)
+{
+	return op->nowait &&
+	       (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP);
+}
+
+static void pirn_bio_end_io(struct bio *bio)
+{
+	struct pirn_op *op = container_of(bio, struct pirn_op, bio);
+	struct pirn_channel *ch = op->channel;
+	int err;
+
+	if (likely(!bio->bi_status)) {
+		pirn_complete(op, op->len);
+		return;
+	}
+	if (pirn_bio_refused(op, bio->bi_status)) {
+		if (in_task() && READ_ONCE(ch->submitter) == current &&
+		    ch->issuing == op)
+			ch->again = true;
+		else
+			pirn_punt(op);
+		return;
+	}
+	err = blk_status_to_errno(bio->bi_status);
+	/* A device without a cache to flush has done so. */
+	if (op->code == PIRN_OP_FSYNC && err == -EOPNOTSUPP)
+		err = 0;
+	pirn_complete(op, err);
+}
+
+/*
+ * Whether the block layer will take the op as one request.  One it has to split
+ * it refuses under NOWAIT.  Errs on the side of no: such an op may wait.
+ */
+static bool pirn_fits(const struct pirn_op *op, const struct pirn_span *span)
+{
+	struct block_device *bdev = op->target->bdev;
+	struct request_queue *q = bdev_get_queue(bdev);
+	unsigned int chunk = q->limits.chunk_sectors;
+	unsigned int block = queue_physical_block_size(q) >> SECTOR_SHIFT;
+	unsigned int max = queue_max_sectors(q);
+	unsigned int sectors = op->len >> SECTOR_SHIFT;
+	u64 sector = get_start_sect(bdev) + (op->offset >> SECTOR_SHIFT);
+	unsigned long piece;
+	u32 start;
+
+	/* What every driver takes. */
+	if (likely(span->nr == 1 && !chunk &&
+		   op->bvec.bv_offset + op->bvec.bv_len <= PAGE_SIZE))
+		return true;
+	if (chunk) {
+		u64 in_chunk = sector;
+
+		if (do_div(in_chunk, chunk) + sectors > chunk)
+			return false;
+	}
+	/* The end of a request is kept on a physical block, if it can be. */
+	start = sector & (block - 1);
+	if (start + sectors > round_down(start + max, block))
+		return false;
+	/* Each run can be cut at both ends, and once per piece. */
+	piece = min_t(unsigned long, queue_max_segment_size(q),
+		      queue_segment_boundary(q));
+	return 2 * span->nr + op->len / piece <= queue_max_segments(q);
+}
+
+/* Builds the bio of a read or write, without REQ_NOWAIT. */
+static void pirn_build_data(struct pirn_op *op, struct pirn_span *span)
+{
+	struct bio *bio = &op->bio;
+	blk_opf_t opf = REQ_OP_READ;
+
+	if (op->code == PIRN_OP_WRITE) {
+		/* As O_DIRECT does: somebody waits for it. */
+		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
+		if (op->sqe_flags & PIRN_SQE_DSYNC)
+			opf |= REQ_FUA;
+	}
+	if (op->sqe_flags & PIRN_SQE_NOMERGE)
+		opf |= REQ_NOMERGE;
+
+	pirn_pool_span(op->slot->pool, op, span);
+	bio_init(bio, op->target->bdev, span->bvec, 0, opf);
+	bio->bi_vcnt = span->nr;
+	bio->bi_iter.bi_sector = op->offset >> SECTOR_SHIFT;
+	bio->bi_iter.bi_size = op->len;
+	bio->bi_iter.bi_bvec_done = span->skip;
+	bio->bi_end_io = pirn_bio_end_io;
+	/* A table that is not the bio's to change, as bio_iov_bvec_set() says. */
+	bio_set_flag(bio, BIO_NO_PAGE_REF);
+	bio_set_flag(bio, BIO_CLONED);
+}
+
+/*
+ * The checks of a read or write that depend on the device as it is now.  Returns
+ * the number of bytes to move, or what the op completes with: 0 or an errno.
+ */
+static int pirn_check_data(const struct pirn_op *op)
+{
+	const struct pirn_target *target = op->target;
+	struct block_device *bdev = target->bdev;
+	bool write = op->code == PIRN_OP_WRITE;
+	u32 block_mask = bdev_logical_block_size(bdev) - 1;
+	u64 pool_bytes = op->slot->pool->bytes;
+	u64 size;
+
+	if (unlikely(!(target->file->f_mode &
+		       (write ? FMODE_WRITE : FMODE_READ))))
+		return -EBADF;
+	if (unlikely(!op->len || op->len > PIRN_MAX_IO_BYTES))
+		return -EINVAL;
+	if (unlikely((op->offset | op->len) & block_mask))
+		return -EINVAL;
+	if (unlikely(op->pool_offset & bdev_dma_alignment(bdev)))
+		return -EINVAL;
+	if (unlikely(op->pool_offset > pool_bytes ||
+		     op->len > pool_bytes - op->pool_offset))
+		return -EFAULT;
+	if (write) {
+		if (unlikely(bdev_read_only(bdev)))
+			return -EPERM;
+		if (unlikely(IS_SWAPFILE(target->mapping->host)))
+			return -ETXTBSY;
+	}
+	size = bdev_nr_bytes(bdev) & ~(u64)block_mask;
+	if (unlikely(op->offset >= size))
+		return write ? -ENOSPC : 0;
+	return min_t(u64, op->len, size - op->offset);
+}
+
+/*
+ * Pages cached by somebody who opened the device without O_DIRECT.  Only an op
+ * that meets one needs the file's own path; one look of udev at a partition
+ * table must not cost all the others anything.
+ */
+static bool pirn_cached(const struct pirn_op *op)
+{
+	struct address_space *mapping = op->target->mapping;
+
+	return unlikely(READ_ONCE(mapping->nrpages)) &&
+	       filemap_range_has_page(mapping, op->offset,
+				      op->offset + op->len - 1);
+}
+
+/* Returns false if the device had no room and the op is still the caller's. */
+static bool pirn_submit_bio(struct pirn_op *op)
+{
+	struct pirn_channel *ch = op->channel;
+
+	ch->again = false;
+	ch->issuing = op;
+	submit_bio(&op->bio);
+	/* The op may be gone, the channel is not: we are in its ENTER. */
+	ch->issuing = NULL;
+	return !ch->again;
+}
+
+/* Gives the submitter's op to the worker, and what it will write to its name. */
+void pirn_block_punt(struct pirn_op *op)
+{
+	if (op->code == PIRN_OP_WRITE)
+		task_io_account_write(op->len);
+	pirn_punt(op);
+}
+
+static bool pirn_issue_data(struct pirn_op *op)
+{
+	bool write = op->code == PIRN_OP_WRITE;
+	struct pirn_span span;
+	int len;
+
+	len = pirn_check_data(op);
+	if (unlikely(len <= 0)) {
+		pirn_complete(op, len);
+		return true;
+	}
+	op->len = len;
+	if (unlikely(pirn_cached(op))) {
+		pirn_block_punt(op);
+		return true;
+	}
+	pirn_build_data(op, &span);
+	/* dm refuses NOWAIT on a write that carries a flush. */
+	if (!(op->sqe_flags & PIRN_SQE_DSYNC) &&
+	    bdev_nowait(op->target->bdev) && pirn_fits(op, &span)) {
+		op->nowait = true;
+		op->bio.bi_opf |= REQ_NOWAIT;
+	}
+	if (unlikely(!pirn_submit_bio(op)))
+		return false;
+	/* Reads are accounted by submit_bio(). */
+	if (write)
+		task_io_account_write(len);
+	return true;
+}
+
+/*
+ * An empty write with a flush before it.  When the device has cached pages, or
+ * writing them failed since the file was last told so, only the file's own
+ * fsync does and says all of it.
+ */
+static void pirn_issue_flush(struct pirn_op *op)
+{
+	struct pirn_target *target = op->target;
+
+	if (READ_ONCE(target->mapping->nrpages) ||
+	    filemap_check_wb_err(target->mapping,
+				 READ_ONCE(target->file->f_wb_err))) {
+		pirn_punt(op);
+		return;
+	}
+	bio_init(&op->bio, target->bdev, NULL, 0,
+		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
+	op->bio.bi_end_io = pirn_bio_end_io;
+	submit_bio(&op->bio);
+}
+
+/*
+ * Issues a validated op.  Process context, no locks; may block.  Returns false
+ * if the device had no room for it and the op is still the caller's.
+ */
+bool pirn_block_issue(struct pirn_op *op)
+{
+	if (likely(op->code != PIRN_OP_FSYNC))
+		return pirn_issue_data(op);
+	pirn_issue_flush(op);
+	return true;
+}
+
+/*
+ * The second and last attempt of an op whose bio was refused.  Waits for room.
+ * Returns false if pages have come between, and the op is still the caller's.
+ */
+bool pirn_block_retry(struct pirn_op *op)
+{
+	struct pirn_span span;
+
+	if (pirn_cached(op))
+		return false;
+	op->nowait = false;
+	pirn_build_data(op, &span);
+	op->bio.bi_ioprio = op->ident->ioprio;
+	submit_bio(&op->bio);
+	return true;
+}

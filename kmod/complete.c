@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Path: stage 4, the way back.  The one place where an op ends: its CQE is
+ * written and published, the op goes back, the sleeper is woken.  Called by
+ * block.c from whatever context the device completes in, by worker.c, and by
+ * submit.c for what ends before it began.  Hands on to user space, and to
+ * wait.c for the wake.
+ *
+ * Ordering.  What user space sees, with the letters of <linux/pirn.h>; all of
+ * the left column runs under the channel's lock:
+ *
+ *   pirn_complete()                        user space
+ *
+ *   (A) write CQE at tail                  load cq_tail, acquire    (C)
+ *   (B) store cq_tail, release             read CQEs up to it
+ *                                          store cq_head, release   (D)
+ *   (E) load cq_head, acquire, in pirn_reserve()
+ *
+ *   (B) pairs with (C): without them a CQE could be read before it was written.
+ *   (D) pairs with (E): without them the credit of an entry could be given out,
+ *   and the entry written by (A), while it is still being read.  Completion
+ *   itself never looks at cq_head: the entry at tail was reserved.
+ *
+ * Going to sleep needs no barrier of its own.  A waiter looks at the tail and
+ * announces itself in one hold of the lock; a completion moves the tail and
+ * looks for a waiter in one hold.  Whichever comes second sees the other.
+ */
+#include "pirn.h"
+
+static void pirn_count(struct pirn_channel *ch, const struct pirn_op *op,
+		       s32 res)
+{
+	struct pirn_counters *c = &ch->counters;
+
+	c->completed++;
+	if (unlikely(res < 0))
+		c->failed++;
+	else if (op->code == PIRN_OP_READ)
+		c->bytes_read += res;
+	else if (op->code == PIRN_OP_WRITE)
+		c->bytes_written += res;
+	if (raw_smp_processor_id() != ch->cpu)
+		c->remote_completions++;
+}
+
+/*
+ * Ends op with res: bytes, 0 or a negative errno.  Any context.  The op is no
+ * longer the caller's, and the channel may be gone.
+ */
+void pirn_complete(struct pirn_op *op, s32 res)
+{
+	struct pirn_channel *ch = op->channel;
+	struct pirn_cqe *cqe;
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&ch->lock, flags);
+	cqe = &ch->cq[pirn_ring_slot(ch->cq_tail, ch->cq_entries)];
+	*cqe = (struct pirn_cqe) {
+		.cookie	= op->cookie,
+		.res	= res,
+	};
+	ch->cq_tail++;
+	smp_store_release(&ch->header->cq_tail, ch->cq_tail);	/* (B) */
+
+	pirn_count(ch, op, res);
+	if (likely(op->target)) {
+		op->target->done++;
+		op->ident->done++;
+		if (likely(op->slot))
+			op->slot->done++;
+	}
+	if (!ch->done.head)
+		ch->done.tail = op;
+	op->next = ch->done.head;
+	ch->done.head = op;
+
+	pirn_wake(ch);
+	last = !--ch->in_flight && unlikely(ch->dead);
+	spin_unlock_irqrestore(&ch->lock, flags);
+
+	if (last)
+		pirn_channel_queue_free(ch);
+}

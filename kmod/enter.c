@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Path: stage 1.  One ENTER: becomes the channel's submitter, takes credits for
+ * as many SQEs as the CQ has room for, lets submit.c consume them, gives back
+ * the credits that were not used, and waits in wait.c if asked to.  Called by
+ * ctl.c.
+ *
+ * The submitter.  pirn_channel.submitter is a lock that is only ever tried: two
+ * threads in ENTER are a mistake of the caller, who is told EBUSY.  It is taken
+ * and dropped under the channel's spinlock, which ENTER needs at both ends
+ * anyway, and what the submitter owns is ordered by that.  It also is how
+ * bi_end_io recognises that it runs inside this thread's submit_bio().
+ */
+#include <linux/sched/mm.h>
+
+#include "pirn.h"
+
+/* The first ENTER binds the channel to its address space. */
+static int pirn_bind(struct pirn_channel *ch)
+{
+	lockdep_assert_held(&ch->lock);
+
+	if (ch->mm)
+		return -EPERM;
+	mmgrab(current->mm);
+	ch->mm = current->mm;
+	return 0;
+}
+
+/*
+ * Admits up to nr SQEs.  Each takes a credit: a CQ entry that is its own until
+ * user space has read it.  An op is free at completion, its CQ entry is not,
+ * which is why ops are no measure of room.
+ */
+static u32 pirn_reserve(struct pirn_channel *ch, u32 nr)
+{
+	/* (E) in <linux/pirn.h>: entries before head have been read. */
+	u32 head = smp_load_acquire(&ch->header->cq_head);
+
+	lockdep_assert_held(&ch->lock);
+
+	nr = min(nr, pirn_ring_credits(ch->cq_tail, head, ch->in_flight,
+				       ch->cq_entries));
+	ch->in_flight += nr;
+
+	/* In front of the others: the op used last is the warmest. */
+	if (ch->done.head) {
+		ch->done.tail->next = ch->free;
+		ch->free = ch->done.head;
+		ch->done.head = NULL;
+	}
+	return nr;
+}
+
+/*
+ * Process context; the caller holds the channel's file.  deadline is absolute
+ * CLOCK_MONOTONIC of the caller in nanoseconds, 0 for none.
+ *
+ * Returns how many SQEs were consumed or a negative errno.
+ */
+long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait, u64 deadline)
+{
+	u32 reserved;
+	long used = 0;
+	int err = 0;
+
+	if (to_submit > ch->sq_entries)
+		return -EINVAL;
+
+	spin_lock_irq(&ch->lock);
+	if (unlikely(ch->mm != current->mm))
+		err = pirn_bind(ch);
+	if (unlikely(ch->submitter || ch->waiter))
+		err = err ?: -EBUSY;
+	if (unlikely(err)) {
+		spin_unlock_irq(&ch->lock);
+		return err;
+	}
+	ch->counters.enters++;
+
+	if (to_submit) {
+		reserved = pirn_reserve(ch, to_submit);
+		ch->submitter = current;
+		spin_unlock_irq(&ch->lock);
+
+		err = pirn_ident_update(ch);
+		if (likely(!err))
+			used = pirn_submit(ch, reserved);
+
+		spin_lock_irq(&ch->lock);
+		ch->submitter = NULL;
+		ch->in_flight -= reserved - used;
+		ch->counters.submitted += used;
+	}
+	if (wait && !err) {
+		err = pirn_wait(ch, deadline);
+		/* The count wins: those SQEs are gone, whatever came after. */
+		return used ?: err;
+	}
+	spin_unlock_irq(&ch->lock);
+	return err ?: used;
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Path: before the first read.  The module comes and goes here, /dev/pirn is
+ * registered, and the layout of everything user space sees is asserted.
+ * Called by the module loader; open and ioctl on /dev/pirn go on to ctl.c.
+ */
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* No hole in what user space sees: with the offsets below, that fixes sizes. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#include <linux/pirn.h>
+#pragma GCC diagnostic pop
+
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include "pirn.h"
+
+struct workqueue_struct *pirn_io_wq;
+struct workqueue_struct *pirn_free_wq;
+
+/*
+ * The ABI.  A failure here means that a program compiled earlier would
+ * misunderstand the module: add at the end instead, never move.
+ */
+#define PIRN_FIELD(type, field, offset)					\
+	static_assert(offsetof(struct type, field) == (offset))
+
+static_assert(sizeof(struct pirn_query) == 64);
+PIRN_FIELD(pirn_query, size, 0);
+PIRN_FIELD(pirn_query, abi_version, 4);
+PIRN_FIELD(pirn_query, features, 8);
+PIRN_FIELD(pirn_query, op_mask, 16);
+PIRN_FIELD(pirn_query, sqe_flags, 24);
+PIRN_FIELD(pirn_query, max_pool_bytes, 32);
+PIRN_FIELD(pirn_query, max_sq_entries, 40);
+PIRN_FIELD(pirn_query, max_cq_entries, 44);
+PIRN_FIELD(pirn_query, max_targets, 48);
+PIRN_FIELD(pirn_query, max_pools, 52);
+PIRN_FIELD(pirn_query, max_io_bytes, 56);
+PIRN_FIELD(pirn_query, resv, 60);
+
+static_assert(sizeof(struct pirn_channel_create) == 32);
+PIRN_FIELD(pirn_channel_create, size, 0);
+PIRN_FIELD(pirn_channel_create, flags, 4);
+PIRN_FIELD(pirn_channel_create, sq_entries, 8);
+PIRN_FIELD(pirn_channel_create, cq_entries, 12);
+PIRN_FIELD(pirn_channel_create, cpu, 16);
+PIRN_FIELD(pirn_channel_create, resv, 20);
+PIRN_FIELD(pirn_channel_create, mmap_bytes, 24);
+
+static_assert(sizeof(struct pirn_pool_create) == 32);
+PIRN_FIELD(pirn_pool_create, size, 0);
+PIRN_FIELD(pirn_pool_create, flags, 4);
+PIRN_FIELD(pirn_pool_create, bytes, 8);
+PIRN_FIELD(pirn_pool_create, addr, 16);
+PIRN_FIELD(pirn_pool_create, node, 24);
+PIRN_FIELD(pirn_pool_create, segments, 28);
+
+static_assert(sizeof(struct pirn_target_attach) == 32);
+PIRN_FIELD(pirn_target_attach, size, 0);
+PIRN_FIELD(pirn_target_attach, flags, 4);
+PIRN_FIELD(pirn_target_attach, fd, 8);
+PIRN_FIELD(pirn_target_attach, index, 12);
+PIRN_FIELD(pirn_target_attach, bytes, 16);
+PIRN_FIELD(pirn_target_attach, block_bytes, 24);
+PIRN_FIELD(pirn_target_attach, memory_align, 28);
+
+static_assert(sizeof(struct pirn_target_detach) == 8);
+PIRN_FIELD(pirn_target_detach, size, 0);
+PIRN_FIELD(pirn_target_detach, index, 4);
+
+static_assert(sizeof(struct pirn_pool_attach) == 24);
+PIRN_FIELD(pirn_pool_attach, size, 0);
+PIRN_FIELD(pirn_pool_attach, flags, 4);
+PIRN_FIELD(pirn_pool_attach, fd, 8);
+PIRN_FIELD(pirn_pool_attach, index, 12);
+PIRN_FIELD(pirn_pool_attach, bytes, 16);
+
+static_assert(sizeof(struct pirn_pool_detach) == 8);
+PIRN_FIELD(pirn_pool_detach, size, 0);
+PIRN_FIELD(pirn_pool_detach, index, 4);
+
+static_assert(sizeof(struct pirn_enter) == 24);
+PIRN_FIELD(pirn_enter, size, 0);
+PIRN_FIELD(pirn_enter, flags, 4);
+PIRN_FIELD(pirn_enter, to_submit, 8);
+PIRN_FIELD(pirn_enter, resv, 12);
+PIRN_FIELD(pirn_enter, deadline, 16);
+
+static_assert(sizeof(struct pirn_sqe) == 64);
+PIRN_FIELD(pirn_sqe, op, 0);
+PIRN_FIELD(pirn_sqe, resv0, 1);
+PIRN_FIELD(pirn_sqe, flags, 2);
+PIRN_FIELD(pirn_sqe, target, 4);
+PIRN_FIELD(pirn_sqe, pool, 6);
+PIRN_FIELD(pirn_sqe, cookie, 8);
+PIRN_FIELD(pirn_sqe, offset, 16);
+PIRN_FIELD(pirn_sqe, pool_offset, 24);
+PIRN_FIELD(pirn_sqe, len, 32);
+PIRN_FIELD(pirn_sqe, resv1, 36);
+PIRN_FIELD(pirn_sqe, resv2, 40);
+
+static_assert(sizeof(struct pirn_cqe) == 32);
+PIRN_FIELD(pirn_cqe, cookie, 0);
+PIRN_FIELD(pirn_cqe, res, 8);
+PIRN_FIELD(pirn_cqe, flags, 12);
+PIRN_FIELD(pirn_cqe, resv, 16);
+
+static_assert(sizeof(struct pirn_ring_header) == 256);
+PIRN_FIELD(pirn_ring_header, magic, 0);
+PIRN_FIELD(pirn_ring_header, version, 4);
+PIRN_FIELD(pirn_ring_header, header_bytes, 8);
+PIRN_FIELD(pirn_ring_header, sq_offset, 12);
+PIRN_FIELD(pirn_ring_header, sq_entries, 16);
+PIRN_FIELD(pirn_ring_header, cq_offset, 20);
+PIRN_FIELD(pirn_ring_header, cq_entries, 24);
+PIRN_FIELD(pirn_ring_header, cpu, 28);
+PIRN_FIELD(pirn_ring_header, mmap_bytes, 32);
+PIRN_FIELD(pirn_ring_header, resv0, 40);
+PIRN_FIELD(pirn_ring_header, sq_head, 64);
+PIRN_FIELD(pirn_ring_header, resv1, 68);
+PIRN_FIELD(pirn_ring_header, cq_tail, 128);
+PIRN_FIELD(pirn_ring_header, resv2, 132);
+PIRN_FIELD(pirn_ring_header, cq_head, 192);
+PIRN_FIELD(pirn_ring_header, resv3, 196);
+
+static_assert(PIRN_OP_NOP == 0 && PIRN_OP_READ == 1 && PIRN_OP_WRITE == 2 &&
+	      PIRN_OP_FSYNC == 3);
+static_assert(PIRN_SQE_DSYNC == 1 && PIRN_SQE_NOMERGE == 2);
+static_assert(PIRN_MAX_SQ_ENTRIES <= PIRN_ENTER_COUNT_MASK);
+/* A span of the longest IO counts its bio_vecs in 16 bits, as a bio does. */
+static_assert(PIRN_MAX_IO_BYTES / PAGE_SIZE + 1 <= U16_MAX);
+
+static const struct file_operations pirn_dev_fops = {
+	.owner		= THIS_MODULE,
+	.unlocked_ioctl	= pirn_dev_ioctl,
+	.compat_ioctl	= pirn_dev_compat_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice pirn_dev = {
+	.minor		= MISC_DYNAMIC_MINOR,
+	.name		= "pirn",
+	.fops		= &pirn_dev_fops,
+	.mode		= 0660,
+};
+
+static int __init pirn_init(void)
+{
+	int err;
+
+	/*
+	 * Unbound: the CPU that submitted is busy with a core that does not
+	 * yield.  Two queues: ops stuck behind a hung device must not keep
+	 * channels from being freed.  No WQ_MEM_RECLAIM: reclaim does not
+	 * depend on ops, and what ops call may flush queues without it.
+	 */
+	pirn_io_wq = alloc_workqueue("pirn_io", WQ_UNBOUND, 0);
+	if (!pirn_io_wq)
+		return -ENOMEM;
+	pirn_free_wq = alloc_workqueue("pirn_free", WQ_UNBOUND, 0);
+	if (!pirn_free_wq) {
+		err = -ENOMEM;
+		goto destroy_io;
+	}
+	err = pirn_stats_init();
+	if (err)
+		goto destroy_free;
+	/* The groups are there when udev hears of the device. */
+	pirn_dev.groups = pirn_stats_groups;
+	err = misc_register(&pirn_dev);
+	if (err)
+		goto exit_stats;
+	return 0;
+
+exit_stats:
+	pirn_stats_exit();
+destroy_free:
+	destroy_workqueue(pirn_free_wq);
+destroy_io:
+	destroy_workqueue(pirn_io_wq);
+	return err;
+}
+
+/*
+ * Every file and every channel holds a reference to the module, a channel until
+ * its memory is freed, so nothing is alive here.  What can still be running is
+ * the last instructions of those who let go:
+ *
+ * - a work item, after its last op or the channel was gone: destroy_workqueue()
+ *   waits until it has returned;
+ * - bi_end_io, after it queued the free of the channel: in an interrupt or with
+ *   preemption off free_module() waits for it with its RCU grace period, and
+ *   preempted in a thread synchronize_rcu_tasks() does, for that thread has not
+ *   gone to sleep by itself since.
+ */
+static void __exit pirn_exit(void)
+{
+	misc_deregister(&pirn_dev);
+	destroy_workqueue(pirn_io_wq);
+	destroy_workqueue(pirn_free_wq);
+	synchronize_rcu_tasks();
+	pirn_stats_exit();
+}
+
+module_init(pirn_init);
+module_exit(pirn_exit);
+
+MODULE_DESCRIPTION("Per-core IO completion channels and pinned memory pools");
+MODULE_AUTHOR("The pirn authors");
+MODULE_LICENSE("GPL");

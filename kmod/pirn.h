@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Private structures of the pirn module, and who may call what.
+ *
+ * Lock order: pirn_stats_mutex, then pirn_channel.lock, then the channel's
+ * wait queue.  No pirn lock is held across submit_bio(), blk_finish_plug() or
+ * a call into a file, because those may complete ops, which takes
+ * pirn_channel.lock, in this very thread.
+ */
+#ifndef PIRN_H
+#define PIRN_H
+
+#include <linux/bio.h>
+#include <linux/bitmap.h>
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/refcount.h>
+#include <linux/sched.h>
+#include <linux/sched/user.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/pirn.h>
+
+#include "compat.h"
+#include "ring_ops.h"
+
+/*
+ * A pool: memory that IO uses, pinned from creation until the last reference.
+ * Immutable but for the count.  References are held by the pool's file and by
+ * each attachment, so the last one always goes in process context.
+ */
+struct pirn_pool {
+	refcount_t		ref;
+	bool			user;		/* pinned, not allocated */
+	int			node;		/* NUMA_NO_NODE for a user pool */
+	u32			nr_runs;
+	unsigned long		nr_pages;
+	u64			bytes;
+	/*
+	 * The pages in order, and the same memory as runs of physically
+	 * contiguous pages.  run_of[] names the run of each page,
+	 * run_start[] the first page of each run.
+	 */
+	struct page		**pages;
+	u32			*run_of;
+	u32			*run_start;
+	struct bio_vec		*runs;
+	struct user_struct	*charged;
+	unsigned long		charged_pages;
+};
+
+/*
+ * The part of a pool an op moves, as bio_vecs: nr of them from bvec, the first
+ * one to be entered skip bytes in.
+ */
+struct pirn_span {
+	struct bio_vec		*bvec;
+	unsigned short		nr;
+	unsigned int		skip;
+};
+
+/*
+ * An attached target or pool.  issued is written by the thread that submits,
+ * done under pirn_channel.lock; with no submitter and both equal, no op uses
+ * it.
+ */
+struct pirn_target {
+	struct file		*file;
+	struct block_device	*bdev;
+	struct address_space	*mapping;	/* the device's page cache */
+	u32			issued;
+	u32			done;
+};
+
+struct pirn_pool_slot {
+	struct pirn_pool	*pool;
+	u32			issued;
+	u32			done;
+};
+
+/*
+ * On whose behalf an op is done when a worker has to do it.  A channel has one
+ * for its latest ENTER, and retired ones that ops in flight still refer to.
+ * Counted like a target; freed by ENTER or with the channel, never from an
+ * interrupt.
+ */
+struct pirn_ident {
+	const struct cred		*cred;
+	struct cgroup_subsys_state	*blkcg;
+	int				ioprio;
+	u32				issued;
+	u32				done;
+	struct list_head		retired;
+};
+
+/*
+ * One IO request, from the SQE to the CQE.  All are allocated with the channel.
+ * An op belongs to the submitter until it is handed to the block layer or to
+ * the worker, and to whoever completes it from then on; the private copy of the
+ * SQE in it is what everybody reads.
+ */
+struct pirn_op {
+	struct pirn_op		*next;		/* while free */
+	struct pirn_channel	*channel;
+	u64			cookie;
+	u64			offset;
+	u64			pool_offset;
+	u32			len;		/* of the IO, clipped */
+	u16			sqe_flags;
+	u8			code;
+	bool			nowait;		/* the bio has REQ_NOWAIT */
+	/* NULL until validated; what completion counts in done. */
+	struct pirn_target	*target;
+	struct pirn_pool_slot	*slot;
+
+	struct pirn_ident	*ident;
+	struct bio_vec		bvec;		/* an IO within one run */
+	struct work_struct	work;
+	struct bio		bio;		/* last: ends in a flexible array */
+} ____cacheline_aligned;
+
+struct pirn_op_list {
+	struct pirn_op		*head;
+	struct pirn_op		*tail;		/* valid when head is */
+};
+
+/* What sysfs shows of a channel; under pirn_channel.lock. */
+struct pirn_counters {
+	u64			submitted;
+	u64			completed;
+	u64			failed;
+	u64			bytes_read;
+	u64			bytes_written;
+	u64			in_flight;	/* only in what sysfs adds up */
+	u64			enters;
+	u64			wakeups;
+	u64			remote_completions;
+	u64			worker_punts;
+};
+
+/* An ENTER asleep.  On its stack; woken is written under pirn_channel.lock. */
+struct pirn_waiter {
+	struct task_struct	*task;
+	bool			woken;
+};
+
+/* Pages shared with user space through mmap(). */
+struct pirn_pages {
+	struct page		**pages;
+	unsigned long		nr;
+};
+
+struct pirn_channel {
+	/* Written at creation, and by ATTACH and DETACH. */
+	struct pirn_ring_header	*header;
+	struct pirn_sqe		*sq;
+	struct pirn_cqe		*cq;
+	u32			sq_entries;
+	u32			cq_entries;
+	u32			cpu;
+	struct mm_struct	*mm;		/* of the first ENTER */
+	struct pirn_target	**targets;
+	struct pirn_pool_slot	**slots;
+
+	/* Written by the submitter: the thread named in submitter. */
+	struct pirn_op		*free ____cacheline_aligned;
+	struct pirn_op		*issuing;	/* inside submit_bio() */
+	bool			again;		/* it said EAGAIN */
+	u32			sq_head;
+	struct pirn_ident	*ident;
+	struct list_head	retired_idents;
+
+	/*
+	 * Protects what follows, and the targets and slots arrays against
+	 * other writers.
+	 */
+	spinlock_t		lock ____cacheline_aligned;
+	u32			cq_tail;
+	u32			in_flight;	/* CQ entries reserved */
+	bool			dead;		/* released */
+	bool			notified;	/* a NOTIFY nobody consumed yet */
+	struct pirn_op_list	done;		/* ops to go back to free */
+	struct pirn_waiter	*waiter;	/* in ENTER, asleep */
+	struct task_struct	*submitter;	/* in ENTER, submitting */
+	wait_queue_head_t	poll_wait;
+	struct pirn_counters	counters;
+	unsigned long		*target_map;	/* indices taken or reserved */
+	unsigned long		*slot_map;
+
+	/* Cold. */
+	struct pirn_op		*ops;
+	struct pirn_pages	ring;
+	u64			mmap_bytes;
+	struct user_struct	*charged;
+	unsigned long		charged_pages;
+	struct list_head	stats_link;	/* pirn_stats_mutex */
+	struct work_struct	free_work;
+};
+
+/* main.c */
+extern struct workqueue_struct *pirn_io_wq;	/* ops that may block */
+extern struct workqueue_struct *pirn_free_wq;	/* channels to be freed */
+
+/* ctl.c: process context */
+long pirn_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long pirn_channel_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+#ifdef CONFIG_COMPAT
+long pirn_dev_compat_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg);
+long pirn_channel_compat_ioctl(struct file *file, unsigned int cmd,
+			       unsigned long arg);
+#else
+#define pirn_dev_compat_ioctl		NULL
+#define pirn_channel_compat_ioctl	NULL
+#endif
+
+/* channel.c: process context */
+extern const struct file_operations pirn_channel_fops;
+struct file *pirn_channel_create(struct pirn_channel_create *arg);
+void pirn_channel_queue_free(struct pirn_channel *ch);	/* any context */
+
+/* attach.c: process context */
+struct pirn_target *pirn_target_prepare(struct pirn_channel *ch,
+					struct pirn_target_attach *arg);
+void pirn_target_commit(struct pirn_channel *ch, u32 index,
+			struct pirn_target *target);
+void pirn_target_abort(struct pirn_channel *ch, u32 index,
+		       struct pirn_target *target);
+int pirn_target_detach(struct pirn_channel *ch, u32 index);
+struct pirn_pool_slot *pirn_slot_prepare(struct pirn_channel *ch,
+					 struct pirn_pool_attach *arg);
+void pirn_slot_commit(struct pirn_channel *ch, u32 index,
+		      struct pirn_pool_slot *slot);
+void pirn_slot_abort(struct pirn_channel *ch, u32 index,
+		     struct pirn_pool_slot *slot);
+int pirn_slot_detach(struct pirn_channel *ch, u32 index);
+int pirn_tables_alloc(struct pirn_channel *ch);
+void pirn_tables_free(struct pirn_channel *ch);		/* drops what is in */
+
+/* pool.c: process context, but for pirn_pool_span() */
+u64 pirn_pool_max_bytes(void);
+struct file *pirn_pool_create(struct pirn_pool_create *arg);
+struct pirn_pool *pirn_pool_get_fd(int fd);
+void pirn_pool_put(struct pirn_pool *pool);
+void pirn_pool_span(const struct pirn_pool *pool, struct pirn_op *op,
+		    struct pirn_span *span);
+
+/* memory.c: process context */
+int pirn_charge(struct user_struct **user, unsigned long nr_pages);
+void pirn_uncharge(struct user_struct *user, unsigned long nr_pages);
+int pirn_mmap_pages(struct vm_area_struct *vma, struct page **pages,
+		    unsigned long nr_pages);
+
+/* enter.c: process context, the channel's file held */
+long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait,
+		u64 deadline);
+
+/* submit.c: the submitter */
+u32 pirn_submit(struct pirn_channel *ch, u32 reserved);
+
+/* block.c */
+bool pirn_block_issue(struct pirn_op *op);		/* the submitter */
+void pirn_block_punt(struct pirn_op *op);		/* the submitter */
+bool pirn_block_retry(struct pirn_op *op);		/* worker */
+
+/* worker.c */
+int pirn_ident_update(struct pirn_channel *ch);		/* the submitter */
+void pirn_ident_free_all(struct pirn_channel *ch);	/* process context */
+void pirn_punt(struct pirn_op *op);			/* any context */
+void pirn_op_work(struct work_struct *work);		/* worker */
+
+/* complete.c: any context, no pirn lock held */
+void pirn_complete(struct pirn_op *op, s32 res);
+
+/* wait.c */
+void pirn_wake(struct pirn_channel *ch);		/* any, under ch->lock */
+int pirn_wait(struct pirn_channel *ch, u64 deadline)	/* drops ch->lock */
+	__releases(&ch->lock);
+void pirn_notify(struct pirn_channel *ch);		/* process context */
+__poll_t pirn_poll(struct file *file, struct poll_table_struct *table);
+
+/* stats.c: process context */
+extern const struct attribute_group **pirn_stats_groups;
+int pirn_stats_init(void);
+void pirn_stats_exit(void);
+void pirn_stats_add(struct pirn_channel *ch);
+void pirn_stats_remove(struct pirn_channel *ch);
+
+#endif /* PIRN_H */

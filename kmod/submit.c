@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Path: stage 2.  Consumes SQEs: takes an op for each, copies the SQE into it
+ * once, validates the copy, and hands the op to block.c.  Called by enter.c in
+ * the submitter with as many credits as there may be SQEs.  An SQE that cannot
+ * be done completes right here, through complete.c like every other.
+ */
+#include <linux/nospec.h>
+#include <linux/sched/signal.h>
+
+#include "pirn.h"
+
+/* BLK_MAX_REQUEST_COUNT, which the block layer keeps to itself. */
+#define PIRN_PLUG_REQUESTS	32u
+
+/*
+ * Takes back what has completed.  Never in vain: each op is in free, in done or
+ * in flight; in_flight counts the latter and the credits still in hand, of
+ * which the caller has one, and is at most the number of ops.
+ */
+static noinline void pirn_op_refill(struct pirn_channel *ch)
+{
+	spin_lock_irq(&ch->lock);
+	ch->free = ch->done.head;
+	ch->done.head = NULL;
+	spin_unlock_irq(&ch->lock);
+}
+
+static struct pirn_op *pirn_op_get(struct pirn_channel *ch)
+{
+	struct pirn_op *op;
+
+	if (unlikely(!ch->free))
+		pirn_op_refill(ch);
+	op = ch->free;
+	ch->free = op->next;
+	return op;
+}
+
+/* Undoes the op of an SQE that is left in the queue. */
+static void pirn_op_unget(struct pirn_op *op)
+{
+	struct pirn_channel *ch = op->channel;
+
+	op->target->issued--;
+	op->ident->issued--;
+	if (op->slot)
+		op->slot->issued--;
+	op->next = ch->free;
+	ch->free = op;
+}
+
+/* Pairs with the release in pirn_target_commit(). */
+static struct pirn_target *pirn_target_find(struct pirn_channel *ch, u32 index)
+{
+	if (unlikely(index >= PIRN_MAX_TARGETS))
+		return NULL;
+	index = array_index_nospec(index, PIRN_MAX_TARGETS);
+	return READ_ONCE(ch->targets[index]);
+}
+
+/* Pairs with the release in pirn_slot_commit(). */
+static struct pirn_pool_slot *pirn_slot_find(struct pirn_channel *ch, u32 index)
+{
+	if (unlikely(index >= PIRN_MAX_POOLS))
+		return NULL;
+	index = array_index_nospec(index, PIRN_MAX_POOLS);
+	return READ_ONCE(ch->slots[index]);
+}
+
+/*
+ * Copies the SQE into op and finds what it names.  User space can write the
+ * SQE all the while, so each field is read once and only the copy is believed.
+ *
+ * Returns 0, or the negative errno the op completes with.
+ */
+static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
+{
+	struct pirn_channel *ch = op->channel;
+	struct pirn_pool_slot *slot = NULL;
+	struct pirn_target *target;
+	u32 target_index = READ_ONCE(sqe->target);
+	u32 slot_index = READ_ONCE(sqe->pool);
+	u64 resv = READ_ONCE(sqe->resv0) | READ_ONCE(sqe->resv1) |
+		   READ_ONCE(sqe->resv2[0]) | READ_ONCE(sqe->resv2[1]) |
+		   READ_ONCE(sqe->resv2[2]);
+
+	op->target = NULL;
+	op->slot = NULL;
+	op->nowait = false;
+	op->code = READ_ONCE(sqe->op);
+	op->cookie = READ_ONCE(sqe->cookie);
+	op->offset = READ_ONCE(sqe->offset);
+	op->pool_offset = READ_ONCE(sqe->pool_offset);
+	op->len = READ_ONCE(sqe->len);
+	op->sqe_flags = READ_ONCE(sqe->flags);
+
+	if (unlikely(resv))
+		return -EINVAL;
+	switch (op->code) {
+	case PIRN_OP_READ:
+		if (unlikely(op->sqe_flags & ~PIRN_SQE_NOMERGE))
+			return -EINVAL;
+		break;
+	case PIRN_OP_WRITE:
+		if (unlikely(op->sqe_flags &
+			     ~(PIRN_SQE_NOMERGE | PIRN_SQE_DSYNC)))
+			return -EINVAL;
+		break;
+	case PIRN_OP_NOP:
+		if (target_index)
+			return -EINVAL;
+		fallthrough;
+	case PIRN_OP_FSYNC:
+		if (op->sqe_flags || slot_index || op->offset ||
+		    op->pool_offset || op->len)
+			return -EINVAL;
+		if (op->code == PIRN_OP_NOP)
+			return 0;
+		break;
+	default:
+		return -EINVAL;
+	}
+
+	target = pirn_target_find(ch, target_index);
+	if (unlikely(!target))
+		return -EBADF;
+	if (op->code != PIRN_OP_FSYNC) {
+		slot = pirn_slot_find(ch, slot_index);
+		if (unlikely(!slot))
+			return -ENXIO;
+		slot->issued++;
+	}
+	target->issued++;
+	ch->ident->issued++;
+	op->target = target;
+	op->slot = slot;
+	op->ident = ch->ident;
+	return 0;
+}
+
+/*
+ * Consumes the next SQE.  credits are in hand, one for it.  Returns false when
+ * it has to stay in the queue.
+ */
+static bool pirn_submit_one(struct pirn_channel *ch, u32 credits)
+{
+	u32 slot = pirn_ring_slot(ch->sq_head, ch->sq_entries);
+	struct pirn_op *op = pirn_op_get(ch);
+	int err;
+
+	err = pirn_op_read(op, &ch->sq[slot]);
+	if (unlikely(err || op->code == PIRN_OP_NOP)) {
+		pirn_complete(op, err);
+		return true;
+	}
+	if (likely(pirn_block_issue(op)))
+		return true;
+
+	/*
+	 * The device has no room.  When an op of ours is in flight its CQE
+	 * tells user space to come again, and the order of the queue is kept;
+	 * else nothing would, and the worker waits for room in our place.
+	 */
+	if (READ_ONCE(ch->in_flight) > credits) {
+		pirn_op_unget(op);
+		return false;
+	}
+	pirn_block_punt(op);
+	return true;
+}
+
+/*
+ * Consumes up to credits SQEs, each with one credit.  May block in the block
+ * layer.  Returns how many.
+ */
+u32 pirn_submit(struct pirn_channel *ch, u32 credits)
+{
+	bool batch = credits > 1;
+	struct blk_plug plug;
+	u32 used;
+
+	if (batch) {
+		blk_start_plug(&plug);
+		plug.nr_ios = min(credits, PIRN_PLUG_REQUESTS);
+	}
+	for (used = 0; used < credits; used++) {
+		if (!pirn_submit_one(ch, credits - used))
+			break;
+		ch->sq_head++;
+		if (fatal_signal_pending(current)) {
+			used++;
+			break;
+		}
+	}
+	if (batch)
+		blk_finish_plug(&plug);
+	WRITE_ONCE(ch->header->sq_head, ch->sq_head);
+	return used;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* pirn bench io: what its files share. */
+#ifndef BENCH_IO_H
+#define BENCH_IO_H
+
+#include "bench.h"
+
+#define IO_REPETITIONS 3
+
+/* What is measured, the same for both sides. */
+struct io_bench {
+	const char *target;
+	const char *cores;
+	enum pirn_backend backend;
+	uint32_t depth;		/* reads in flight on a core */
+	uint32_t batch;
+	uint32_t bytes;		/* of one read */
+	uint64_t ios;		/* measured on each core, after the warm-up */
+	uint64_t spin_ns;	/* of an idle core of the library */
+	bool instructions;
+	bool yardstick;
+	bool json;
+
+	/* found */
+	bool buffered;		/* no direct IO on the target */
+	uint64_t blocks;	/* of @bytes that the target holds */
+	char scheduler[64];	/* of the target's queue; "" for a file */
+	enum pirn_backend used;
+	unsigned int cpus;	/* cores */
+	int *cpu;		/* the CPU of each */
+};
+
+/* The clocks and counters of one core at one moment. */
+struct io_mark {
+	uint64_t wall;		/* ns */
+	uint64_t cpu;		/* ns of this thread */
+	uint64_t idle;		/* ns; only with --instructions */
+	uint64_t enters;
+	uint64_t seen;		/* completions seen without an enter */
+};
+
+/*
+ * One core's part of a run.  Reads are kept at full depth from the first to the
+ * last mark: the warm-up comes before, and draining after.
+ */
+struct io_core {
+	const struct io_bench *bench;
+	uint64_t random;
+	uint64_t issued;
+	uint64_t limit;		/* issue no more */
+	uint64_t done;
+	uint64_t next_mark;	/* when so many are done */
+	struct io_mark from;
+	struct io_mark to;
+};
+
+/* Of one side in one run, over all cores, per IO. */
+struct io_figures {
+	double wall;		/* ns */
+	double cpu;		/* ns */
+	double busy;		/* ns without idle: instructions under icount */
+	double enters;
+	double seen;
+};
+
+/* Anything but zero does as the seed; each core's is its own. */
+static inline void io_core_start(struct io_core *core,
+				 const struct io_bench *bench, unsigned int index)
+{
+	uint64_t warm = bench->ios / 20;
+
+	*core = (struct io_core) {
+		.bench = bench,
+		.random = 0x9e3779b97f4a7c15ull * (index + 1),
+		.next_mark = warm > bench->depth ? warm : bench->depth,
+	};
+	core->limit = core->next_mark + bench->ios + bench->depth;
+}
+
+/* The next offset: xorshift64, and a multiplication for the range. */
+static inline uint64_t io_core_offset(struct io_core *core)
+{
+	uint64_t x = core->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	core->random = x;
+	return (uint64_t)((unsigned __int128)x * core->bench->blocks >> 64) *
+	       core->bench->bytes;
+}
+
+/*
+ * At next_mark: fills from, then to.  @now has enters and seen.  What taking a
+ * mark costs lies outside of what is measured.
+ */
+void io_core_mark(struct io_core *core, struct io_mark *now);
+void io_figures_of(const struct io_core *cores, unsigned int count,
+		   struct io_figures *figures);
+
+/* ns the only CPU was idle since boot; < 0: not known, complained. */
+int64_t io_idle_ns(void);
+
+/* bench_io_fibers.c: the library.  0, or complained. */
+int io_run_fibers(struct io_bench *bench, struct io_figures *figures);
+
+/* bench_uring_loop.c: the yardstick, on the CPUs the library ran on. */
+enum io_loop {
+	IO_LOOP_DEFER,		/* SINGLE_ISSUER, DEFER_TASKRUN */
+	IO_LOOP_COOP,		/* SINGLE_ISSUER, COOP_TASKRUN */
+	IO_LOOPS
+};
+
+/* 0; -EINVAL: this kernel has no such ring; other errnos: complained. */
+int io_run_loop(const struct io_bench *bench, enum io_loop loop,
+		struct io_figures *figures);
+
+/* bench_io_report.c */
+struct io_results {
+	struct io_figures fibers[IO_REPETITIONS];
+	struct io_figures loop[IO_LOOPS][IO_REPETITIONS];
+	bool has_loop[IO_LOOPS];
+};
+
+void io_report(const struct io_bench *bench, const struct io_results *results);
+
+#endif /* BENCH_IO_H */

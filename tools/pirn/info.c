@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* pirn info: what this machine, the module and the library can do. */
+#include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <linux/pirn.h>
+
+#include "pirn_cmd.h"
+
+#define DEVICE "/dev/pirn"
+
+static void show_kernel(void)
+{
+	struct utsname name;
+
+	if (uname(&name) == 0)
+		printf("kernel: %s %s\n", name.release, name.machine);
+}
+
+/* "0-3,8" of the CPUs in @mask, as the options of this command take them. */
+static void print_cpus(const struct bitmask *mask)
+{
+	const char *comma = "";
+	unsigned long first, i;
+
+	for (i = 0; i < mask->size; i++) {
+		if (!numa_bitmask_isbitset(mask, (unsigned int)i))
+			continue;
+		first = i;
+		while (i + 1 < mask->size &&
+		       numa_bitmask_isbitset(mask, (unsigned int)i + 1))
+			i++;
+		printf("%s%lu", comma, first);
+		if (i > first)
+			printf("-%lu", i);
+		comma = ",";
+	}
+}
+
+/* The module's version from sysfs, "" when it declares none. */
+static void read_version(char *text, size_t bytes)
+{
+	FILE *file = fopen("/sys/module/pirn/version", "re");
+
+	text[0] = '\0';
+	if (!file)
+		return;
+	if (!fgets(text, (int)bytes, file))
+		text[0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	fclose(file);
+}
+
+static void show_module(void)
+{
+	struct pirn_query query = { .size = sizeof(query) };
+	bool loaded = access("/sys/module/pirn", F_OK) == 0;
+	char version[64];
+	int fd;
+
+	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		printf("module: %sloaded, %s: %s\n", loaded ? "" : "not ",
+		       DEVICE, strerror(errno));
+		return;
+	}
+	read_version(version, sizeof(version));
+	if (ioctl(fd, PIRN_IOC_QUERY, &query) < 0)
+		printf("module: loaded, QUERY on %s: %s\n", DEVICE,
+		       strerror(errno));
+	else
+		printf("module: loaded%s%s, ABI %u\n", version[0] ? ", " : "",
+		       version, query.abi_version);
+	close(fd);
+}
+
+static void show_cores(void)
+{
+	struct bitmask *mine = numa_allocate_cpumask();
+
+	if (numa_sched_getaffinity(0, mine) < 0) {
+		printf("cores: not known, %s\n", strerror(errno));
+	} else {
+		printf("cores: %u, CPUs ", numa_bitmask_weight(mine));
+		print_cpus(mine);
+		putchar('\n');
+	}
+	numa_bitmask_free(mine);
+}
+
+static void show_nodes(void)
+{
+	struct bitmask *cpus;
+	int node, most;
+
+	if (numa_available() < 0) {
+		printf("nodes: 1, the kernel knows no NUMA\n");
+		return;
+	}
+	printf("nodes: %d\n", numa_num_configured_nodes());
+	most = numa_max_node();
+	cpus = numa_allocate_cpumask();
+	for (node = 0; node <= most; node++) {
+		long long bytes = numa_node_size64(node, NULL);
+
+		if (bytes < 0 || numa_node_to_cpus(node, cpus) < 0)
+			continue;
+		printf("node %d: %lld MiB, CPUs ", node, bytes >> 20);
+		print_cpus(cpus);
+		putchar('\n');
+	}
+	numa_bitmask_free(cpus);
+}
+
+static void show_backends(void)
+{
+	enum pirn_backend b;
+	char reason[256];
+
+	for (b = PIRN_BACKEND_AUTO + 1; b < PIRN_BACKEND_LAST; b++) {
+		int err = pirn_backend_probe(b, reason, sizeof(reason));
+
+		if (err < 0)
+			printf("%s: no, %s\n", pirn_backend_name(b),
+			       reason[0] ? reason : strerror(-err));
+		else
+			printf("%s: usable\n", pirn_backend_name(b));
+	}
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	(void)state;
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	args_bad("takes no arguments, and got '%s'", arg);
+}
+
+int info_command(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.doc = "Shows the kernel, the module, the library, the cores and "
+		       "memory nodes this process may use, and which backends "
+		       "work here.",
+	};
+
+	args_parse(&argp, argc, argv, 0, NULL);
+	show_kernel();
+	show_module();
+	printf("library: %s, ABI %u\n", PIRN_VERSION, PIRN_ABI_VERSION);
+	show_cores();
+	show_nodes();
+	show_backends();
+	return 0;
+}

@@ -5,7 +5,7 @@
 # make tests           the test programs
 # make check           run them natively
 # make check-static    sparse and checkpatch on the kernel half
-# make install         DESTDIR=, PREFIX=/usr/local
+# make install         DESTDIR=, PREFIX=/usr/local, LIBDIR=PREFIX/lib
 #
 # SAN=address|undefined|thread (or address,undefined) builds a variant of its
 # own under build/SAN.  Kbuild beside this file is the module's; the object
@@ -14,6 +14,7 @@
 CC	?= gcc
 AR	?= ar
 PREFIX	?= /usr/local
+LIBDIR	?= $(PREFIX)/lib
 DESTDIR	?=
 SAN	?=
 V	?=

@@ -19,7 +19,8 @@
  *   Nothing here is async-signal-safe, and no signal handler is installed.
  *   Times are nanoseconds of CLOCK_MONOTONIC, deadlines absolute.
  *   A pthread mutex, errno, locale and every __thread variable belong to the
- *   core, not to the fiber: do not hold the first across a call that parks.
+ *   core, not to the fiber: do not hold the first across a call that parks, and
+ *   do not park inside a C++ catch block, whose state is such a variable.
  *   The ABI may change between versions before 1.0.
  */
 #ifndef PIRN_H
@@ -55,15 +56,23 @@ struct pirn_options {
 	size_t size;
 	/*
 	 * CPUs to run on, one core each, as in "0-3,8"; core N is the N-th CPU
-	 * named.  Default: the CPUs this process may run on.
+	 * named.  Default: the CPUs the calling thread may run on.
 	 */
 	const char *cpus;
 	enum pirn_backend backend;
 	uint32_t io_depth;	/* ops in flight a core, 2 to 4096: 256 */
 	uint32_t io_batch;	/* ops one submission carries, 1 to depth: 32 */
-	uint32_t call_depth;	/* calls from one core to one other, 1 to 1024: 64 */
+	/*
+	 * Messages from one core to one other that it has not taken yet, 1 to
+	 * 1024: 64.  A call that would be one more parks.
+	 */
+	uint32_t call_depth;
 	uint32_t max_fibers;	/* a core, to 2^24: 2^20 */
-	size_t stack_bytes;	/* a fiber, 16 KiB to 64 MiB: 256 KiB, virtual */
+	/*
+	 * A fiber, 16 KiB to 64 MiB: 256 KiB, virtual.  Below lies a guard of
+	 * 64 KiB; code with larger frames wants -fstack-clash-protection.
+	 */
+	size_t stack_bytes;
 	size_t pool_bytes;	/* of IO memory a core, 1 MiB to 1 TiB: 16 MiB */
 	/*
 	 * An idle core looks for work this long before it sleeps: 20,000 ns;
@@ -86,8 +95,9 @@ struct pirn_options {
  * when fn returns.  Blocks the calling thread, which must not itself be a core
  * (-EDEADLK).  @opt may be NULL.  Several runtimes may live in one process.
  *
- * Fibers that are left when fn returns are dropped without running again, after
- * their IO in flight has ended: join what must finish.
+ * Join what must finish: when fn returns, no other fiber of core 0 runs again;
+ * those of other cores may until their core's turn is over.  Then they are
+ * dropped, after their IO in flight has ended, and files left open are closed.
  *
  * Returns 0 once fn ran; *result (may be NULL) is then what fn returned.
  * -EINVAL: an option is out of range; -ENODEV: the backend asked for (or any,
@@ -154,7 +164,8 @@ PIRN_API int pirn_spawn(struct pirn_fiber **fiber, int (*fn)(void *arg),
 /*
  * Parks until @fiber, of this core, has ended, and frees it; *result (may be
  * NULL) is what it returned.  -EDEADLK: itself; -EXDEV: of another core;
- * -EINVAL: detached, or another fiber already joins it.
+ * -EINVAL: detached, or another fiber already joins it.  Afterwards the handle
+ * is gone: a later fiber may have the same, and using it is a bug.
  */
 PIRN_API int pirn_join(struct pirn_fiber *fiber, int *result);
 
@@ -168,8 +179,8 @@ PIRN_API struct pirn_fiber *pirn_self(void);
 PIRN_API int pirn_yield(void);
 
 /*
- * Parks until pirn_unpark(); returns at once when one came since the last park.
- * Only its own call wakes it, so a loop around a condition is not needed.
+ * Parks until pirn_unpark(); returns at once when one came since the last park,
+ * which may have been meant for an earlier wait: loop around the condition.
  */
 PIRN_API int pirn_park(void);
 
@@ -190,9 +201,9 @@ PIRN_API int pirn_sleep_until(uint64_t deadline);
 /*
  * Runs fn(arg) in a new fiber on @core and parks until it has ended; *result
  * (may be NULL) is what it returned.  fn may park.  What the caller wrote
- * before is visible to fn, and what fn wrote to the caller after.  The place for
- * the reply is reserved first; when call_depth calls to that core are under way,
- * parks until one has ended, in order.
+ * before is visible to fn, and what fn wrote to the caller after.  Parks first,
+ * in order, while that core has call_depth messages it has not taken.  Calls may
+ * nest and cross in any way: no reply ever waits for a call.
  * -EINVAL: no such core; -EAGAIN, -ENOMEM: the fiber could not be made there.
  */
 PIRN_API int pirn_call(unsigned int core, int (*fn)(void *arg), void *arg,
@@ -252,8 +263,9 @@ PIRN_API uint32_t pirn_block_bytes(const struct pirn_file *file);
 PIRN_API uint32_t pirn_memory_align(const struct pirn_file *file);
 
 /*
- * Reads or writes @bytes at @offset.  @buf lies wholly in memory from
- * pirn_buf_alloc(), of any core, else -EFAULT.  Parks.
+ * Reads or writes @bytes at @offset.  @buf lies wholly in the pool of one core
+ * (any), else -EFAULT; that it is a piece the caller was given is not checked.
+ * Parks.
  *
  * A read returns the bytes read, fewer only at the end of the file, 0 at and
  * past it.  A write returns @bytes or an error, never less; -ENOSPC when it
@@ -271,7 +283,9 @@ PIRN_API ssize_t pirn_pwrite(struct pirn_file *file, const void *buf,
 
 /*
  * Makes durable every write that completed before the call.  An error stays
- * with the handle: each later call gives it again.  Parks.
+ * with the handle, one of a PIRN_DSYNC write too: each later call gives it
+ * again.  Syncs of one file run one after the other, on the core that opened
+ * it: -EAGAIN, -ENOMEM when that core can make no fiber.  Parks.
  */
 PIRN_API int pirn_fsync(struct pirn_file *file);
 

@@ -130,7 +130,7 @@ int pirn_host_open(struct pirn_core *core, struct pirn_file *file,
 	if (file->fd < 0) {
 		err = -errno;
 		return pirn_fail(core, err, "%s: %s%s", path, strerror(-err),
-				 err == -EINVAL ?
+				 err == -EINVAL && open_flags & O_DIRECT ?
 				 ": its file system refuses O_DIRECT" : "");
 	}
 	if (fstat(file->fd, &st)) {

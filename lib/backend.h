@@ -24,6 +24,8 @@ struct pirn_backend_ops {
 	 */
 	int (*core_start)(struct pirn_core *core, char *why, size_t why_bytes);
 	void (*core_stop)(struct pirn_core *core);
+	/* The last thing on the core's own thread; may be NULL. */
+	void (*core_leave)(struct pirn_core *core);
 
 	/* Memory for core->pool: base, bytes, map_*; and giving it back. */
 	int (*pool_map)(struct pirn_core *core, char *why, size_t why_bytes);
@@ -47,7 +49,8 @@ struct pirn_backend_ops {
 	bool (*queue)(struct pirn_core *core, struct pirn_op *op);
 	/*
 	 * Submits what is queued; what does not go through stays queued.  With
-	 * @wait sleeps until a completion, a wake or @deadline (0: none).
+	 * @wait sleeps until a completion, a wake or @deadline (UINT64_MAX:
+	 * none).
 	 */
 	void (*enter)(struct pirn_core *core, bool wait, uint64_t deadline);
 	/* Whether reap would find something: a load or two. */

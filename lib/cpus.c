@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Which CPUs there are, which of them were asked for, and their nodes. */
-#include <numa.h>
+/* Which CPUs this process may run on, and which of them were asked for. */
 #include <sched.h>
 #include <stdlib.h>
 
@@ -115,11 +114,4 @@ int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, char *why,
 	if (wrong)
 		return refuse(why, why_bytes, list, wrong);
 	return (int)chosen.count;
-}
-
-int pirn_cpu_node(int cpu)
-{
-	int node = numa_available() < 0 ? 0 : numa_node_of_cpu(cpu);
-
-	return node < 0 ? 0 : node;
 }

@@ -40,6 +40,41 @@ static struct pirn_file *file_make(struct pirn_runtime *rt)
 	return file;
 }
 
+/* Closes for good: no core has it attached any more, or all have ended. */
+void pirn_file_free(const struct pirn_backend_ops *ops, struct pirn_file *file)
+{
+	struct pirn_runtime *rt = file->rt;
+
+	pthread_mutex_lock(&rt->lock);
+	*file->link = file->next;
+	if (file->next)
+		file->next->link = file->link;
+	pthread_mutex_unlock(&rt->lock);
+	ops->file_close(file);
+	free(file);
+}
+
+static void file_list(struct pirn_runtime *rt, struct pirn_file *file)
+{
+	pthread_mutex_lock(&rt->lock);
+	file->next = rt->files;
+	file->link = &rt->files;
+	if (file->next)
+		file->next->link = &file->next;
+	rt->files = file;
+	pthread_mutex_unlock(&rt->lock);
+}
+
+/* Whether this core may work on the file now. */
+int pirn_file_check(struct pirn_core *core, const struct pirn_file *file)
+{
+	if (!file || file->rt != core->rt)
+		return pirn_fail(core, -EINVAL, "not a file of this runtime");
+	if (file->on[core->index].closed)
+		return pirn_fail(core, -EBADF, "the file is being closed");
+	return 0;
+}
+
 /* ---------------------------------------------------------------- public */
 
 int pirn_open(struct pirn_file **out, const char *path, int flags, mode_t mode)
@@ -54,17 +89,19 @@ int pirn_open(struct pirn_file **out, const char *path, int flags, mode_t mode)
 		return pirn_fail(core, -EINVAL, "pirn_open: file or path is NULL");
 	if (flags & ~OPEN_FLAGS || (flags & O_ACCMODE) == O_ACCMODE)
 		return pirn_fail(core, -EINVAL,
-				 "pirn_open: flags 0x%x are not known",
-				 (unsigned int)(flags & ~OPEN_FLAGS));
+				 "pirn_open: of flags 0x%x some are not known",
+				 (unsigned int)flags);
 	file = file_make(core->rt);
 	if (!file)
 		return pirn_fail(core, -ENOMEM, "no memory for a file");
 	file->flags = flags;
+	file->home = core->index;
 	err = core->ops->file_open(core, file, path, flags, mode);
 	if (err) {
 		free(file);
 		return err;
 	}
+	file_list(core->rt, file);
 	*out = file;
 	return 0;
 }
@@ -101,16 +138,6 @@ static int close_undo(void *arg)
 	return 0;
 }
 
-static int on_core(uint32_t to, int (*fn)(void *arg), void *arg)
-{
-	int result, err;
-
-	if (to == pirn_this_core->index)
-		return fn(arg);
-	err = pirn_call(to, fn, arg, &result);
-	return err ? err : result;
-}
-
 int pirn_close(struct pirn_file *file)
 {
 	struct pirn_core *core = pirn_this();
@@ -122,47 +149,54 @@ int pirn_close(struct pirn_file *file)
 	if (!file || file->rt != core->rt)
 		return pirn_fail(core, -EINVAL,
 				 "pirn_close: not a file of this runtime");
+	if (atomic_exchange(&file->closing, true))
+		return pirn_fail(core, -EBUSY,
+				 "pirn_close: the file is being closed already");
 	for (i = 0; i < core->rt->cores && !err; i++)
-		err = on_core(i, close_begin, file);
+		err = pirn_call_inline(core, i, close_begin, file);
 	if (err) {
 		while (i-- > 0)
-			on_core(i, close_undo, file);
-		return pirn_fail(core, err, err == -EBUSY ?
-				 "pirn_close: an op on the file is under way" :
-				 "pirn_close: a core could not be reached");
+			pirn_call_inline(core, i, close_undo, file);
+		atomic_store(&file->closing, false);
+		return pirn_fail(core, err,
+				 "pirn_close: an op on the file is under way");
 	}
-	for (i = 0; i < core->rt->cores; i++) {
-		err = on_core(i, close_end, file);
-		/* No fiber could be made there: its slot stays taken. */
-		if (err)
-			pirn_fail(core, err, "core %u keeps the file's slot", i);
-	}
-	core->ops->file_close(file);
-	free(file);
+	for (i = 0; i < core->rt->cores; i++)
+		pirn_call_inline(core, i, close_end, file);
+	pirn_file_free(core->ops, file);
 	return 0;
 }
 
 int64_t pirn_size(struct pirn_file *file)
 {
 	struct pirn_core *core = pirn_this();
+	int64_t bytes;
+	int err;
 
 	if (!core)
 		return -EPERM;
-	if (!file)
-		return pirn_fail(core, -EINVAL, "pirn_size: file is NULL");
-	return core->ops->file_size(file);
+	err = pirn_file_check(core, file);
+	if (err)
+		return err;
+	bytes = core->ops->file_size(file);
+	return bytes < 0 ? pirn_fail_plain(core, (int)bytes) : bytes;
 }
 
 int pirn_truncate(struct pirn_file *file, uint64_t bytes)
 {
 	struct pirn_core *core = pirn_this();
+	int err;
 
 	if (!core)
 		return -EPERM;
-	if (!file || file->block_device || bytes > INT64_MAX)
+	err = pirn_file_check(core, file);
+	if (err)
+		return err;
+	if (file->block_device || bytes > INT64_MAX)
 		return pirn_fail(core, -EINVAL,
 				 "pirn_truncate: not a regular file, or too long");
-	return core->ops->file_truncate(file, bytes);
+	err = core->ops->file_truncate(file, bytes);
+	return err ? pirn_fail_plain(core, err) : 0;
 }
 
 uint32_t pirn_block_bytes(const struct pirn_file *file)

@@ -56,8 +56,9 @@ static int op_run(struct pirn_core *core, struct pirn_op *op)
 		pending_add(core, op);
 	}
 	/* With nothing else to run the reactor submits, and waits with it. */
-	if (core->queued >= core->rt->opt.io_batch && core->runnable.head)
-		core->ops->enter(core, false, 0);
+	if (core->queued && core->queued % core->rt->opt.io_batch == 0 &&
+	    core->runnable.head)
+		core->ops->enter(core, false, UINT64_MAX);
 	pirn_fiber_stop(core);
 	on->busy--;
 	return op->result;
@@ -122,15 +123,31 @@ static inline int check_range(struct pirn_core *core,
 	return 0;
 }
 
-/* Whether this core may work on the file now. */
 static inline int check_file(struct pirn_core *core,
 			     const struct pirn_file *file)
 {
-	if (unlikely(!file || file->rt != core->rt))
-		return pirn_fail(core, -EINVAL, "not a file of this runtime");
-	if (unlikely(file->on[core->index].closed))
-		return pirn_fail(core, -EBADF, "the file is being closed");
+	if (unlikely(!file || file->rt != core->rt ||
+		     file->on[core->index].closed))
+		return pirn_file_check(core, file);
 	return 0;
+}
+
+/*
+ * An error of making durable stays with the file: the kernel reports it once.
+ * The first is kept.  What says that the request was wrong is none.
+ */
+static void sync_failed(struct pirn_file *file, int error)
+{
+	static const int requests[] = {
+		-EINVAL, -EBADF, -EFAULT, -EPERM, -EROFS, -ENOSPC, -EFBIG,
+		-ENXIO, -ETXTBSY,
+	};
+	int none = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(requests); i++)
+		if (error == requests[i])
+			return;
+	atomic_compare_exchange_strong(&file->fsync_error, &none, error);
 }
 
 /*
@@ -169,8 +186,11 @@ static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
 		op->offset = offset + done;
 		op->bytes = left < PIRN_MAX_IO ? (uint32_t)left : PIRN_MAX_IO;
 		n = op_run(core, op);
-		if (unlikely(n < 0))
-			return n;
+		if (unlikely(n < 0)) {
+			if (op->dsync)
+				sync_failed(file, n);
+			return pirn_fail_plain(core, n);
+		}
 		done += (size_t)n;
 	} while (unlikely(done < bytes) && n && !(done & (file->block_bytes - 1)));
 	return (ssize_t)done;
@@ -229,27 +249,62 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 	return done;
 }
 
+/*
+ * One sync of a file after the other, all on the core that opened it: of two at
+ * the same time the kernel tells only one of an error.
+ */
+static int fsync_at_home(void *arg)
+{
+	struct pirn_file *file = arg;
+	struct pirn_core *core = pirn_this_core;
+	struct pirn_op op = { .kind = PIRN_IO_FSYNC, .file = file };
+	struct pirn_fiber *next;
+	int err;
+
+	if (file->syncing) {
+		pirn_queue_push(&file->sync_waiting, core->current);
+		pirn_fiber_stop(core);	/* and is handed over, still syncing */
+	}
+	file->syncing = true;
+	op.file_slot = pirn_file_slot(core, file);
+	err = op.file_slot < 0 ? op.file_slot : op_run(core, &op);
+	if (err)
+		sync_failed(file, err);
+	else
+		err = atomic_load(&file->fsync_error);
+	next = pirn_queue_pop(&file->sync_waiting);
+	if (next)
+		pirn_fiber_ready(core, next);
+	else
+		file->syncing = false;
+	return err;
+}
+
 int pirn_fsync(struct pirn_file *file)
 {
-	struct pirn_op op = { .kind = PIRN_IO_FSYNC, .file = file };
 	struct pirn_core *core = pirn_this();
-	int err, none = 0;
+	struct pirn_file_slot *on;
+	int err, result = 0;
 
 	if (!core)
 		return -EPERM;
 	err = check_file(core, file);
 	if (err)
 		return err;
-	op.file_slot = pirn_file_slot(core, file);
-	if (op.file_slot < 0)
-		return op.file_slot;
-	err = atomic_load_explicit(&file->fsync_error, memory_order_acquire);
+	on = &file->on[core->index];
+	err = atomic_load(&file->fsync_error);
 	if (!err) {
-		err = op_run(core, &op);
-		/* The first error is the one that stays. */
-		if (err && !atomic_compare_exchange_strong(&file->fsync_error,
-							   &none, err))
-			err = none;
+		on->busy++;
+		if (file->home == core->index)
+			err = fsync_at_home(file);
+		else
+			err = pirn_call(file->home, fsync_at_home, file,
+					&result);
+		on->busy--;
+		if (!err)
+			err = result;
+		else if (file->home != core->index)
+			return err;	/* it never came to a sync */
 	}
 	if (err)
 		return pirn_fail(core, err,

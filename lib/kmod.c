@@ -31,7 +31,6 @@ struct kmod {
 	uint32_t sq_tail;	/* the next SQE to write */
 	uint32_t cq_head;	/* the next CQE to read */
 	uint32_t cq_seen;	/* the tail when the last enter returned */
-	uint32_t cq_entries;
 	size_t map_bytes;
 };
 
@@ -145,7 +144,6 @@ static int kmod_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 	k->cq = (void *)((char *)k->ring + k->ring->cq_offset);
 	k->sq_mask = k->ring->sq_entries - 1;
 	k->cq_mask = k->ring->cq_entries - 1;
-	k->cq_entries = k->ring->cq_entries;
 	core->backend = k;
 	return 0;
 
@@ -249,15 +247,22 @@ static int kmod_pool_attach(struct pirn_core *core, struct pirn_pool *pool)
 static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
 			  const char *path, int flags, mode_t mode)
 {
-	int err = pirn_host_open(core, file, path, flags, mode);
+	static const char only[] =
+		"the backend kmod carries block devices opened for direct IO; use the backend uring for files";
+	/* These would change or lose a file before it is known to be one. */
+	int kept = flags & ~(O_CREAT | O_TRUNC | O_EXCL);
+	int err;
 
+	if (flags & PIRN_O_BUFFERED)
+		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
+	err = pirn_host_open(core, file, path, kept, mode);
+	if (err == -ENOENT && flags & O_CREAT)
+		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
 	if (err)
 		return err;
-	if (!file->block_device || flags & PIRN_O_BUFFERED) {
+	if (!file->block_device) {
 		pirn_host_close(file);
-		return pirn_fail(core, -EOPNOTSUPP,
-				 "%s: the backend kmod carries block devices opened for direct IO; use the backend uring for files",
-				 path);
+		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
 	}
 	/* What the kernel refuses is refused here and not at the first read. */
 	err = pirn_file_attach(core, file);
@@ -314,7 +319,7 @@ static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 	struct pirn_sqe *sqe;
 
 	/* The CQ has a place for each op in flight: it cannot be too small. */
-	if (unlikely(core->in_flight >= k->cq_entries))
+	if (unlikely(core->in_flight >= core->rt->opt.io_depth))
 		return false;
 	sqe = &k->sq[k->sq_tail & k->sq_mask];
 	memset(sqe, 0, sizeof(*sqe));
@@ -349,10 +354,11 @@ static void kmod_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 
 	core->stats.enters++;
 	core->stats.seen_without_enter += cq_tail(k) - k->cq_seen;
-	if (wait && deadline) {
+	if (wait && deadline != UINT64_MAX) {
 		struct pirn_enter enter = {
 			.size = sizeof(enter), .flags = PIRN_ENTER_WAIT,
-			.to_submit = core->queued, .deadline = deadline,
+			.to_submit = core->queued,
+			.deadline = deadline ? deadline : 1,
 		};
 
 		taken = ioctl(k->channel, PIRN_IOC_ENTER_UNTIL, &enter);
@@ -364,9 +370,10 @@ static void kmod_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 		taken = ioctl(k->channel, PIRN_IOC_ENTER, word);
 	}
 	k->cq_seen = cq_tail(k);
+	/* ENOMEM: nothing was taken; the next turn tries again. */
 	if (likely(taken >= 0))
 		core->queued -= (uint32_t)taken;
-	else if (errno != EINTR && errno != ETIME)
+	else if (errno != EINTR && errno != ETIME && errno != ENOMEM)
 		pirn_panic("pirn: ENTER of %u on core %u: %s", core->queued,
 			   core->index, strerror(errno));
 }

@@ -106,7 +106,6 @@ static inline struct pirn_fiber *pirn_queue_pop(struct pirn_queue *q)
 struct pirn_stacks {
 	struct pirn_fiber *free;
 	struct pirn_stack_slab *slabs;
-	uint32_t slab_used;		/* stacks handed out of the newest slab */
 	uint32_t slab_count;		/* stacks a slab holds */
 	size_t bytes;			/* one stack with its guard */
 	bool guard_by_protect;		/* no MADV_GUARD_INSTALL here */
@@ -130,10 +129,14 @@ void pirn_fiber_start(void);
 
 struct pirn_timer {
 	struct pirn_timer *next;
-	struct pirn_timer **link;	/* what points at this one */
 	uint64_t when;
-	uint32_t bucket;
 	struct pirn_fiber *fiber;
+};
+
+struct pirn_timer_bucket {
+	struct pirn_timer *head;	/* in the order they were armed */
+	struct pirn_timer *tail;
+	uint64_t least;			/* deadline in it, when it is not empty */
 };
 
 /*
@@ -144,57 +147,77 @@ struct pirn_timers {
 	uint64_t last;
 	uint64_t next;			/* no timer is due before; UINT64_MAX: none */
 	uint64_t nonempty;		/* bit b - 1: bucket b holds something */
-	struct pirn_timer *bucket[65];
+	struct pirn_timer_bucket bucket[65];
 };
 
 void pirn_timers_start(struct pirn_timers *timers, uint64_t now);
 void pirn_timer_arm(struct pirn_timers *timers, struct pirn_timer *timer);
-void pirn_timer_disarm(struct pirn_timers *timers, struct pirn_timer *timer);
 void pirn_timers_expire(struct pirn_core *core, uint64_t now);
 
 /* ------------------------------------------------------------- message.c */
 
-/* On the caller's stack for as long as the call lasts. */
+/*
+ * On the caller's stack for as long as the call lasts: the place for the reply.
+ * What is below `from` belongs to the callee's core until the reply is sent.
+ */
 struct pirn_call {
 	struct pirn_fiber *caller;
 	uint32_t from;			/* the caller's core */
 	int result;
 	int error;
+	struct pirn_call *next;		/* of the replies that found no room */
+};
+
+enum pirn_message_kind {
+	PIRN_MESSAGE_CALL,		/* run fn(arg) in a fiber, then reply */
+	PIRN_MESSAGE_INLINE,		/* run fn(arg), which never parks, at once */
+	PIRN_MESSAGE_REPLY,
 };
 
 /* One line: whoever sees seq == position + 1 owns the rest of it. */
 struct pirn_message {
 	_Atomic uint32_t seq;
+	uint32_t kind;
 	int32_t result;
 	int32_t error;
-	uint32_t is_reply;
 	int (*fn)(void *arg);
 	void *arg;
 	struct pirn_call *call;
 } pirn_aligned;
 
-/* What core `from` keeps of its mailbox to one other core. */
-struct pirn_outbox {
+/* The receiver's side of a mailbox, and what it shows of it to the sender. */
+struct pirn_inbox {
+	_Atomic uint32_t taken pirn_aligned;	/* head, published */
+	uint32_t head;
+	bool moved;			/* taken has changed in this turn */
 	struct pirn_message *ring;
-	uint32_t tail;
-	uint32_t credits;		/* calls that may still be sent */
-	bool dirty;			/* something sent, the receiver not looked at */
-	struct pirn_queue waiting;	/* fibers waiting for a credit */
 };
 
-/* What the receiver keeps of it. */
-struct pirn_inbox {
+/* The sender's side. */
+struct pirn_outbox {
 	struct pirn_message *ring;
-	uint32_t head;
+	struct pirn_inbox *inbox;
+	uint32_t tail;
+	uint32_t taken;			/* inbox->taken as last seen */
+	uint32_t promised;		/* places of fibers about to send */
+	bool dirty;			/* something sent, the receiver not looked at */
+	struct pirn_call *replies;	/* that found no room, first in first out */
+	struct pirn_call *replies_last;
+	struct pirn_queue waiting;	/* fibers with a call that found no room */
 };
 
 int pirn_mailboxes_start(struct pirn_runtime *rt);
 void pirn_mailboxes_stop(struct pirn_runtime *rt);
 void pirn_messages_receive(struct pirn_core *core);
-bool pirn_messages_ready(const struct pirn_core *core);
+bool pirn_messages_ready(struct pirn_core *core);
 void pirn_messages_flush(struct pirn_core *core);
 void pirn_call_reply(struct pirn_core *core, struct pirn_call *call, int result,
 		     int error);
+void pirn_mailboxes_touch(struct pirn_core *core);
+bool pirn_mailboxes_stuck(const struct pirn_core *core);
+/* Runs fn(arg), which must not park, in the reactor of a core; parks. */
+int pirn_call_inline(struct pirn_core *core, uint32_t to,
+		     int (*fn)(void *arg), void *arg);
 
 /* ---------------------------------------------------------------- pool.c */
 
@@ -252,6 +275,12 @@ struct pirn_file_slot {
 
 struct pirn_file {
 	struct pirn_runtime *rt;
+	struct pirn_file *next;		/* in rt->files, under rt->lock */
+	struct pirn_file **link;
+	_Atomic bool closing;
+	uint32_t home;			/* the core that opened it, and syncs it */
+	bool syncing;			/* there: a sync is under way */
+	struct pirn_queue sync_waiting;
 	int fd;
 	int flags;
 	bool block_device;
@@ -262,8 +291,16 @@ struct pirn_file {
 };
 
 int pirn_file_attach(struct pirn_core *core, struct pirn_file *file);
+int pirn_file_check(struct pirn_core *core, const struct pirn_file *file);
+void pirn_file_free(const struct pirn_backend_ops *ops, struct pirn_file *file);
 
 /* -------------------------------------------------------------- reactor.c */
+
+enum pirn_sleeping {
+	PIRN_AWAKE,
+	PIRN_SLEEPS,			/* wake it for a message */
+	PIRN_SLEEPS_STUCK,		/* and when a mailbox it sends to has room */
+};
 
 /*
  * A core.  Its memory is wiped in the child of a fork, where `live` is then
@@ -301,7 +338,10 @@ struct pirn_core {
 	struct pirn_core_stats stats;
 	char reason[192];
 
-	/* Announced before the core sleeps, looked at by whoever sends to it. */
+	/*
+	 * Announced before the core sleeps, looked at by whoever sends to it
+	 * or makes room for it: one of enum pirn_sleeping.
+	 */
 	_Atomic uint32_t sleeping pirn_aligned;
 } pirn_aligned;
 
@@ -314,6 +354,7 @@ struct pirn_runtime {
 	void *main_arg;
 	int main_result;
 	_Atomic bool stop;
+	struct pirn_file *files;	/* open ones, under lock */
 
 	/* Starting: each core reports, then waits for the verdict. */
 	pthread_mutex_t lock;
@@ -345,6 +386,13 @@ static inline int pirn_file_slot(struct pirn_core *core, struct pirn_file *file)
 void pirn_core_run(struct pirn_core *core);
 int pirn_fail(struct pirn_core *core, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same when there is no more to say than the errno. */
+static inline int pirn_fail_plain(struct pirn_core *core, int error)
+{
+	core->reason[0] = '\0';
+	return error;
+}
+
 /* What cannot go on without losing an op: says why and aborts. */
 void pirn_panic(const char *format, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
@@ -354,6 +402,5 @@ void pirn_panic(const char *format, ...)
 /* Fills @cpus (room for @max) from a list, or the process's own when NULL. */
 int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, char *why,
 		    size_t why_bytes);
-int pirn_cpu_node(int cpu);
 
 #endif /* PIRN_LIB_H */

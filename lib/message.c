@@ -5,27 +5,34 @@
  * One mailbox, a ring of messages of one line each, for every ordered pair of
  * cores: a single producer and a single consumer, the sequence word inside the
  * message's own line, so that one line moves between the cores for a message.
+ * The consumer shows how far it has taken messages out in a line of its own,
+ * which the producer reads only when the ring looks full.
  *
  *   sender (core A)                        receiver (core B)
  *
- *   write the message's fields             load seq of message `head`, acquire
- *   (A) store seq = tail + 1, release          (B) equal to head + 1: read it
- *   (C) full fence                         (D) store sleeping = 1, full fence
+ *   load taken, acquire; tail - taken <    load seq of message `head`, acquire
+ *   entries: there is room      (E)        (B) equal to head + 1: read it
+ *   write the message's fields             store taken = head, release     (F)
+ *   (A) store seq = tail + 1, release      ...
+ *   (C) full fence                         (D) store sleeping, full fence
  *   load B's sleeping; if set, wake B      look at every ring again; if
  *                                          nothing is there, sleep
  *
  *   (A) pairs with (B): without them B reads a message half written.
+ *   (E) pairs with (F): without them A overwrites a message B still reads.
  *   (C) pairs with (D): without either, A's store of seq and B's of sleeping
  *   may both still sit in store buffers while each loads the other's old
- *   value: A does not wake B, B sleeps, and the message is never seen.
+ *   value: A does not wake B, B sleeps, and the message is never seen.  The
+ *   same pair, the other way round, covers a sender that sleeps because a ring
+ *   is full (PIRN_SLEEPS_STUCK): B stores taken, fences, looks at A's sleeping.
  *
- * No ring ever overflows and no core waits for another: a call takes one of
- * call_depth credits to that core and gives it back when the reply has come,
- * so of calls there are at most call_depth under way, and of replies in the
- * other direction as many.  A ring holds twice call_depth.  That is the reply's
- * reserved place: whatever calls whom, a reply can always be sent, so every
- * call that is under way can end, and a fiber that waits for a credit (in
- * order, parked) waits for a call that is under way.
+ * No deadlock, whatever calls whom.  Taking a message out of a ring never waits
+ * for anything: a call becomes a fiber or is refused, and the place of a reply
+ * is reserved before the call is sent, being the struct pirn_call on the
+ * caller's stack: a reply that finds the ring full is kept in a list through
+ * those.  So every reactor always empties its rings, every ring always gets
+ * room, and a fiber that waits for room (parked, in order) gets it, however
+ * deep calls nest.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -36,9 +43,9 @@
 
 static uint32_t ring_entries(const struct pirn_runtime *rt)
 {
-	uint32_t entries = 2;
+	uint32_t entries = 1;
 
-	while (entries < 2 * rt->opt.call_depth)
+	while (entries < rt->opt.call_depth)
 		entries *= 2;
 	return entries;
 }
@@ -48,7 +55,7 @@ static size_t ring_bytes(const struct pirn_runtime *rt)
 	return ring_entries(rt) * sizeof(struct pirn_message);
 }
 
-/* All rings into one core lie in one mapping, on its node by first touch. */
+/* All rings into one core lie in one mapping. */
 int pirn_mailboxes_start(struct pirn_runtime *rt)
 {
 	size_t bytes = ring_bytes(rt);
@@ -67,10 +74,18 @@ int pirn_mailboxes_start(struct pirn_runtime *rt)
 
 			core->in[from].ring = (void *)(rings + from * bytes);
 			out->ring = core->in[from].ring;
-			out->credits = rt->opt.call_depth;
+			out->inbox = &core->in[from];
 		}
 	}
 	return 0;
+}
+
+/* By the receiver's thread, before any sender's: the pages are on its node. */
+void pirn_mailboxes_touch(struct pirn_core *core)
+{
+	size_t bytes = ring_bytes(core->rt) * core->rt->cores;
+
+	memset(core->in[0].ring, 0, bytes);
 }
 
 void pirn_mailboxes_stop(struct pirn_runtime *rt)
@@ -83,17 +98,28 @@ void pirn_mailboxes_stop(struct pirn_runtime *rt)
 	}
 }
 
-/* The place is there: see the head of this file. */
-static void send(struct pirn_core *core, uint32_t to,
+static bool has_room(const struct pirn_core *core, struct pirn_outbox *out)
+{
+	uint32_t end = out->tail + out->promised;
+
+	if (likely(end - out->taken < core->rt->opt.call_depth))
+		return true;
+	/* (E) */
+	out->taken = atomic_load_explicit(&out->inbox->taken,
+					  memory_order_acquire);
+	return end - out->taken < core->rt->opt.call_depth;
+}
+
+/* There is room. */
+static void send(struct pirn_core *core, struct pirn_outbox *out,
 		 const struct pirn_message *message)
 {
-	struct pirn_outbox *out = &core->out[to];
 	uint32_t mask = ring_entries(core->rt) - 1;
 	struct pirn_message *slot = &out->ring[out->tail & mask];
 
+	slot->kind = message->kind;
 	slot->result = message->result;
 	slot->error = message->error;
-	slot->is_reply = message->is_reply;
 	slot->fn = message->fn;
 	slot->arg = message->arg;
 	slot->call = message->call;
@@ -103,49 +129,86 @@ static void send(struct pirn_core *core, uint32_t to,
 	out->dirty = true;
 }
 
+static void send_reply(struct pirn_core *core, struct pirn_outbox *out,
+		       struct pirn_call *call, int result, int error)
+{
+	struct pirn_message reply = {
+		.kind = PIRN_MESSAGE_REPLY, .call = call,
+		.result = result, .error = error,
+	};
+
+	send(core, out, &reply);
+}
+
 void pirn_call_reply(struct pirn_core *core, struct pirn_call *call, int result,
 		     int error)
 {
-	struct pirn_message reply = {
-		.is_reply = 1, .call = call, .result = result, .error = error,
-	};
+	struct pirn_outbox *out = &core->out[call->from];
 
-	send(core, call->from, &reply);
+	if (likely(!out->replies && has_room(core, out))) {
+		send_reply(core, out, call, result, error);
+		return;
+	}
+	call->result = result;
+	call->error = error;
+	call->next = NULL;
+	if (out->replies)
+		out->replies_last->next = call;
+	else
+		out->replies = call;
+	out->replies_last = call;
+}
+
+/* What found no room goes first: replies, then calls, in their order. */
+static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
+{
+	while (out->replies && has_room(core, out)) {
+		struct pirn_call *call = out->replies;
+
+		/* Once sent it is the caller's again. */
+		out->replies = call->next;
+		send_reply(core, out, call, call->result, call->error);
+	}
+	/* Each sends when it runs; its place is kept until then. */
+	while (!out->replies && out->waiting.head && has_room(core, out)) {
+		out->promised++;
+		pirn_fiber_ready(core, pirn_queue_pop(&out->waiting));
+	}
 }
 
 /* A call has come: a fiber of its own runs it, and replies when it ends. */
-static void receive_call(struct pirn_core *core,
-			 const struct pirn_message *message)
+static void receive_call(struct pirn_core *core, struct pirn_call *call,
+			 int (*fn)(void *arg), void *arg)
 {
 	struct pirn_fiber *fiber;
-	int err = pirn_fiber_make(core, &fiber, message->fn, message->arg);
+	int err = pirn_fiber_make(core, &fiber, fn, arg);
 
 	if (unlikely(err)) {
-		pirn_call_reply(core, message->call, 0, err);
+		pirn_call_reply(core, call, 0, err);
 		return;
 	}
 	fiber->detached = true;
-	fiber->call = message->call;
+	fiber->call = call;
 	pirn_fiber_ready(core, fiber);
 }
 
-/* A reply has come: the credit goes to who waits longest for one. */
-static void receive_reply(struct pirn_core *core, uint32_t from,
-			  const struct pirn_message *message)
+static void receive(struct pirn_core *core, const struct pirn_message *message)
 {
-	struct pirn_outbox *out = &core->out[from];
 	struct pirn_call *call = message->call;
-	struct pirn_fiber *waiter;
 
-	call->result = message->result;
-	call->error = message->error;
-	pirn_fiber_ready(core, call->caller);
-
-	waiter = pirn_queue_pop(&out->waiting);
-	if (waiter)
-		pirn_fiber_ready(core, waiter);
-	else
-		out->credits++;
+	switch (message->kind) {
+	case PIRN_MESSAGE_CALL:
+		receive_call(core, call, message->fn, message->arg);
+		break;
+	case PIRN_MESSAGE_INLINE:
+		pirn_call_reply(core, call, message->fn(message->arg), 0);
+		break;
+	default:
+		call->result = message->result;
+		call->error = message->error;
+		pirn_fiber_ready(core, call->caller);
+		break;
+	}
 }
 
 void pirn_messages_receive(struct pirn_core *core)
@@ -155,58 +218,130 @@ void pirn_messages_receive(struct pirn_core *core)
 	for (uint32_t from = 0; from < core->rt->cores; from++) {
 		struct pirn_inbox *in = &core->in[from];
 		struct pirn_message *slot = &in->ring[in->head & mask];
+		uint32_t head = in->head;
 
 		/* (B) */
 		while (atomic_load_explicit(&slot->seq, memory_order_acquire) ==
 		       in->head + 1) {
 			in->head++;
-			if (slot->is_reply)
-				receive_reply(core, from, slot);
-			else
-				receive_call(core, slot);
+			receive(core, slot);
 			slot = &in->ring[in->head & mask];
 		}
+		if (in->head == head)
+			continue;
+		/* (F) */
+		atomic_store_explicit(&in->taken, in->head,
+				      memory_order_release);
+		in->moved = true;
 	}
 }
 
-bool pirn_messages_ready(const struct pirn_core *core)
+/* Whether something waits for room in a ring that has none. */
+bool pirn_mailboxes_stuck(const struct pirn_core *core)
+{
+	for (uint32_t to = 0; to < core->rt->cores; to++)
+		if (core->out[to].replies || core->out[to].waiting.head)
+			return true;
+	return false;
+}
+
+bool pirn_messages_ready(struct pirn_core *core)
 {
 	uint32_t mask = ring_entries(core->rt) - 1;
 
-	for (uint32_t from = 0; from < core->rt->cores; from++) {
-		const struct pirn_inbox *in = &core->in[from];
+	for (uint32_t i = 0; i < core->rt->cores; i++) {
+		const struct pirn_inbox *in = &core->in[i];
 
 		if (atomic_load_explicit(&in->ring[in->head & mask].seq,
 					 memory_order_acquire) == in->head + 1)
+			return true;
+		if (unlikely(core->out[i].replies ||
+			     core->out[i].waiting.head) &&
+		    has_room(core, &core->out[i]))
 			return true;
 	}
 	return false;
 }
 
-/* The end of a turn: wakes the cores that sleep on what this turn sent. */
+/* Wakes a core if it sleeps and waits for what this one did. */
+static void wake_if(struct pirn_core *core, struct pirn_core *other,
+		    bool message)
+{
+	uint32_t how = atomic_load_explicit(&other->sleeping,
+					    memory_order_relaxed);
+
+	if (how == PIRN_SLEEPS_STUCK || (how == PIRN_SLEEPS && message)) {
+		/* Of several that would wake it only one does. */
+		if (atomic_exchange_explicit(&other->sleeping, PIRN_AWAKE,
+					     memory_order_relaxed))
+			core->ops->wake(other);
+	}
+}
+
+/*
+ * The end of a turn: what found no room before is tried again, and the cores
+ * that sleep on what this turn sent or took out are woken.
+ */
 void pirn_messages_flush(struct pirn_core *core)
 {
 	bool fenced = false;
 
-	for (uint32_t to = 0; to < core->rt->cores; to++) {
-		struct pirn_core *other = core->rt->core[to];
+	for (uint32_t i = 0; i < core->rt->cores; i++) {
+		struct pirn_outbox *out = &core->out[i];
+		struct pirn_inbox *in = &core->in[i];
+		bool sent;
 
-		if (!core->out[to].dirty)
+		if (unlikely(out->replies || out->waiting.head))
+			outbox_retry(core, out);
+		if (!out->dirty && !in->moved)
 			continue;
-		core->out[to].dirty = false;
-		if (other == core)
+		sent = out->dirty;
+		out->dirty = false;
+		in->moved = false;
+		if (i == core->index)
 			continue;
 		if (!fenced) {
 			/* (C) */
 			pirn_full_fence();
 			fenced = true;
 		}
-		if (atomic_load_explicit(&other->sleeping,
-					 memory_order_relaxed) &&
-		    atomic_exchange_explicit(&other->sleeping, 0,
-					     memory_order_relaxed))
-			core->ops->wake(other);
+		wake_if(core, core->rt->core[i], sent);
 	}
+}
+
+/* Parks until there is room, sends, parks until the reply has come. */
+static void call_core(struct pirn_core *core, uint32_t to,
+		      struct pirn_message *message, struct pirn_call *call)
+{
+	struct pirn_outbox *out = &core->out[to];
+
+	call->caller = core->current;
+	call->from = core->index;
+	message->call = call;
+	core->stats.calls_sent++;
+	if (unlikely(out->replies || out->waiting.head ||
+		     !has_room(core, out))) {
+		core->stats.calls_parked++;
+		pirn_queue_push(&out->waiting, core->current);
+		pirn_fiber_stop(core);
+		out->promised--;
+	}
+	send(core, out, message);
+	pirn_fiber_stop(core);
+}
+
+int pirn_call_inline(struct pirn_core *core, uint32_t to,
+		     int (*fn)(void *arg), void *arg)
+{
+	struct pirn_message message = {
+		.kind = PIRN_MESSAGE_INLINE, .fn = fn, .arg = arg,
+	};
+	struct pirn_call call;
+
+	if (to == core->index)
+		return fn(arg);
+	call_core(core, to, &message, &call);
+	return call.result;
 }
 
 /* ---------------------------------------------------------------- public */
@@ -214,11 +349,10 @@ void pirn_messages_flush(struct pirn_core *core)
 int pirn_call(unsigned int to, int (*fn)(void *arg), void *arg, int *result)
 {
 	struct pirn_core *core = pirn_this();
-	struct pirn_call call;
 	struct pirn_message message = {
-		.fn = fn, .arg = arg, .call = &call,
+		.kind = PIRN_MESSAGE_CALL, .fn = fn, .arg = arg,
 	};
-	struct pirn_outbox *out;
+	struct pirn_call call;
 
 	if (!core)
 		return -EPERM;
@@ -227,21 +361,7 @@ int pirn_call(unsigned int to, int (*fn)(void *arg), void *arg, int *result)
 				 core->rt->cores);
 	if (!fn)
 		return pirn_fail(core, -EINVAL, "pirn_call: fn is NULL");
-	call.caller = core->current;
-	call.from = core->index;
-	core->stats.calls_sent++;
-
-	out = &core->out[to];
-	if (out->credits) {
-		out->credits--;
-	} else {
-		core->stats.calls_parked++;
-		pirn_queue_push(&out->waiting, core->current);
-		pirn_fiber_stop(core);
-	}
-	send(core, to, &message);
-	pirn_fiber_stop(core);
-
+	call_core(core, to, &message, &call);
 	if (call.error)
 		return pirn_fail(core, call.error,
 				 "core %u could not make a fiber for the call",

@@ -156,7 +156,7 @@ static int free_at_home(void *buf)
 int pirn_buf_free(void *buf)
 {
 	struct pirn_core *core = pirn_this();
-	int err, result;
+	int err;
 
 	if (!core)
 		return -EPERM;
@@ -170,9 +170,7 @@ int pirn_buf_free(void *buf)
 		if (i == core->index) {
 			err = release(pool, buf);
 		} else {
-			err = pirn_call(i, free_at_home, buf, &result);
-			if (!err)
-				err = result;
+			err = pirn_call_inline(core, i, free_at_home, buf);
 		}
 		if (err != -EFAULT)
 			return err;

@@ -36,7 +36,7 @@ static void turn(struct pirn_core *core)
 	pirn_fibers_run(core);
 	pirn_messages_flush(core);
 	if (core->queued && core->runnable.head)
-		core->ops->enter(core, false, 0);
+		core->ops->enter(core, false, UINT64_MAX);
 }
 
 static inline void cpu_relax(void)
@@ -75,22 +75,25 @@ static void idle(struct pirn_core *core)
 
 	if (core->rt->opt.spin_ns) {
 		if (core->queued)
-			core->ops->enter(core, false, 0);
+			core->ops->enter(core, false, UINT64_MAX);
 		if (spin(core))
 			return;
 	}
 	/* (D): announce; the fence is before the second look. */
-	atomic_store_explicit(&core->sleeping, 1, memory_order_relaxed);
+	atomic_store_explicit(&core->sleeping,
+			      pirn_mailboxes_stuck(core) ? PIRN_SLEEPS_STUCK :
+							   PIRN_SLEEPS,
+			      memory_order_relaxed);
 	pirn_full_fence();
 	if (!pirn_messages_ready(core) && !stopping(core) &&
 	    !core->ops->ready(core)) {
 		core->stats.sleeps++;
-		core->ops->enter(core, true,
-				 deadline == UINT64_MAX ? 0 : deadline);
+		core->ops->enter(core, true, deadline);
 	} else if (core->queued) {
-		core->ops->enter(core, false, 0);
+		core->ops->enter(core, false, UINT64_MAX);
 	}
-	atomic_store_explicit(&core->sleeping, 0, memory_order_relaxed);
+	atomic_store_explicit(&core->sleeping, PIRN_AWAKE,
+			      memory_order_relaxed);
 }
 
 /* After the last turn: memory that a device writes to cannot be given back. */
@@ -99,7 +102,7 @@ static void drain(struct pirn_core *core)
 	while (core->in_flight) {
 		core->ops->reap(core);
 		if (core->in_flight)
-			core->ops->enter(core, true, 0);
+			core->ops->enter(core, true, UINT64_MAX);
 	}
 }
 

@@ -6,6 +6,7 @@
  * thread then makes its backend, pool and stacks, on its CPU and so on its node.
  * No core runs before all could start; none is taken apart before all have ended.
  */
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -42,6 +43,9 @@ void pirn_panic(const char *format, ...)
 }
 
 /* ---------------------------------------------------------------- options */
+
+/* No header of ours will be longer; an uninitialised size mostly is. */
+#define OPTIONS_MOST 4096u
 
 /* Zero means the default; then the range. */
 #define OPTION(name, def, min, max)					\
@@ -88,7 +92,7 @@ static int options_copy(struct pirn_options *to, const struct pirn_options *from
 	memset(to, 0, sizeof(*to));
 	if (!from)
 		return 0;
-	if (from->size < sizeof(from->size)) {
+	if (from->size < sizeof(from->size) || from->size > OPTIONS_MOST) {
 		snprintf(why, why_bytes,
 			 "options.size is %zu: use PIRN_OPTIONS_INIT",
 			 from->size);
@@ -172,16 +176,16 @@ static struct pirn_core *core_make(struct pirn_runtime *rt, uint32_t index,
 	core->ops = rt->ops;
 	core->index = index;
 	core->cpu = cpu;
-	core->node = pirn_cpu_node(cpu);
 	core->pool.fd = -1;
 	core->pool.owner = index;
 	core->out = calloc(rt->cores, sizeof(*core->out));
-	core->in = calloc(rt->cores, sizeof(*core->in));
+	core->in = aligned_alloc(PIRN_LINE, rt->cores * sizeof(*core->in));
 	core->pool_slot = malloc(rt->cores * sizeof(*core->pool_slot));
 	if (!core->out || !core->in || !core->pool_slot) {
 		core_free(core);
 		return NULL;
 	}
+	memset(core->in, 0, rt->cores * sizeof(*core->in));
 	for (uint32_t i = 0; i < rt->cores; i++)
 		core->pool_slot[i] = -1;
 	return core;
@@ -222,8 +226,14 @@ static void cores_free(struct pirn_runtime *rt)
 /* Everything a core makes itself. */
 static int core_start(struct pirn_core *core, char *why, size_t why_bytes)
 {
-	int err = core->ops->core_start(core, why, why_bytes);
+	unsigned int cpu, node;
+	int err;
 
+	/* This thread already runs where it stays. */
+	if (!getcpu(&cpu, &node))
+		core->node = (int)node;
+	pirn_mailboxes_touch(core);
+	err = core->ops->core_start(core, why, why_bytes);
 	if (err)
 		return err;
 	err = core->ops->pool_map(core, why, why_bytes);
@@ -276,7 +286,14 @@ static int main_fiber(void *arg)
 {
 	struct pirn_runtime *rt = arg;
 
-	rt->main_result = rt->main_fn(rt->main_arg);
+	struct pirn_core *core;
+	int result = rt->main_fn(rt->main_arg);
+
+	core = pirn_this();
+	if (!core)
+		_exit(result);	/* the child of a fork: nothing else is there */
+	rt->main_result = result;
+	core->budget = 0;	/* nobody else runs on this core */
 	atomic_store_explicit(&rt->stop, true, memory_order_seq_cst);
 	for (uint32_t i = 1; i < rt->cores; i++)
 		rt->ops->wake(rt->core[i]);
@@ -303,6 +320,8 @@ static void *core_thread(void *arg)
 	}
 	if (start_report(core, err, why))
 		pirn_core_run(core);
+	if (core->ops->core_leave)
+		core->ops->core_leave(core);
 	core->live = false;
 	pirn_this_core = NULL;
 	return NULL;
@@ -335,6 +354,8 @@ static int cores_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
 
 	for (uint32_t i = 0; i < threads; i++)
 		rt->ops->thread_join(rt->core[i]);
+	while (rt->files)
+		pirn_file_free(rt->ops, rt->files);
 	for (uint32_t i = 0; i < threads; i++)
 		core_stop(rt->core[i]);
 	if (err)
@@ -399,8 +420,9 @@ int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
 		pthread_cond_destroy(&rt.changed);
 		pthread_mutex_destroy(&rt.lock);
 	}
-	if (opt && opt->size >= sizeof(*opt) && opt->message &&
-	    opt->message_bytes)
+	if (opt && opt->size <= OPTIONS_MOST && opt->size >=
+	    offsetof(struct pirn_options, message_bytes) + sizeof(size_t) &&
+	    opt->message && opt->message_bytes)
 		snprintf(opt->message, opt->message_bytes, "%s",
 			 why[0] || !err ? why : strerror(-err));
 	if (!err && result)

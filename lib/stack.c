@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Stacks: cut from slabs, each with a guard page below it and its fiber's
+ * Stacks: cut from slabs, each with a guard below it and its fiber's
  * control block at the top, kept in a free list, last used first.
  *
  *	low                                                          high
- *	| guard page |  stack, grows down  | control block | colour |
+ *	| guard |  stack, grows down  | control block | colour |
  *
+ * The guard is larger than a page, so that a frame with a large array cannot
+ * step over it into the stack below; -fstack-clash-protection closes the rest.
  * The colour is up to 15 lines of nothing, different from stack to stack, so
  * that the tops of many stacks do not fall into one cache set.
  */
@@ -19,6 +21,7 @@
 #define MADV_GUARD_INSTALL 102		/* Linux 6.13 */
 #endif
 
+#define GUARD_BYTES	(64u << 10)
 #define SLAB_BYTES	(16u << 20)
 #define COLOURS		16
 
@@ -31,7 +34,7 @@ struct pirn_stack_slab {
 
 void pirn_stacks_start(struct pirn_stacks *stacks, size_t stack_bytes)
 {
-	stacks->bytes = stack_bytes + PIRN_PAGE;
+	stacks->bytes = stack_bytes + GUARD_BYTES;
 	stacks->slab_count = SLAB_BYTES / stacks->bytes;
 	if (!stacks->slab_count)
 		stacks->slab_count = 1;
@@ -73,19 +76,19 @@ static int slab_add(struct pirn_core *core)
 }
 
 /* The guard costs no mapping of its own where the kernel can do that. */
-static int guard_install(struct pirn_core *core, char *page)
+static int guard_install(struct pirn_core *core, char *low)
 {
 	struct pirn_stacks *stacks = &core->stacks;
 
 	if (!stacks->guard_by_protect) {
-		if (!madvise(page, PIRN_PAGE, MADV_GUARD_INSTALL))
+		if (!madvise(low, GUARD_BYTES, MADV_GUARD_INSTALL))
 			return 0;
 		stacks->guard_by_protect = true;
 	}
-	if (!mprotect(page, PIRN_PAGE, PROT_NONE))
+	if (!mprotect(low, GUARD_BYTES, PROT_NONE))
 		return 0;
 	return pirn_fail(core, -ENOMEM,
-			 "no guard page for a stack (mprotect: %s): the limit on mappings, vm.max_map_count, is reached",
+			 "no guard for a stack (mprotect: %s): the limit on mappings, vm.max_map_count, is reached",
 			 strerror(errno));
 }
 
@@ -108,7 +111,7 @@ static struct pirn_fiber *stack_cut(struct pirn_core *core)
 	slab->used++;
 	memset(fiber, 0, sizeof(*fiber));
 	fiber->core = core;
-	fiber->stack_low = stack + PIRN_PAGE;
+	fiber->stack_low = stack + GUARD_BYTES;
 	fiber->stack_bytes = (size_t)((char *)fiber - (char *)fiber->stack_low);
 	return fiber;
 }

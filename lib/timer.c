@@ -7,8 +7,8 @@
  * Time only goes forward: `last` is a time that has come.  A timer lies in the
  * bucket numbered by the highest bit in which its deadline differs from `last`,
  * so every timer in a lower bucket is due before every one in a higher, arming
- * and disarming touch one list, and a timer moves down at most 64 times in its
- * life, whatever the number of others.
+ * touches one list, and a timer moves down at most 64 times in its life, whatever
+ * the number of others.
  */
 #include "backend.h"
 #include "lib.h"
@@ -24,25 +24,20 @@ static uint32_t bucket_of(const struct pirn_timers *timers, uint64_t when)
 static void bucket_add(struct pirn_timers *timers, struct pirn_timer *timer)
 {
 	uint32_t b = bucket_of(timers, timer->when);
-	struct pirn_timer **head = &timers->bucket[b];
+	struct pirn_timer_bucket *bucket = &timers->bucket[b];
 
-	timer->bucket = b;
-	timer->next = *head;
-	timer->link = head;
-	if (timer->next)
-		timer->next->link = &timer->next;
-	*head = timer;
+	timer->next = NULL;
+	if (bucket->head) {
+		bucket->tail->next = timer;
+		if (timer->when < bucket->least)
+			bucket->least = timer->when;
+	} else {
+		bucket->head = timer;
+		bucket->least = timer->when;
+	}
+	bucket->tail = timer;
 	if (b)
 		timers->nonempty |= 1ull << (b - 1);
-}
-
-static void bucket_remove(struct pirn_timers *timers, struct pirn_timer *timer)
-{
-	*timer->link = timer->next;
-	if (timer->next)
-		timer->next->link = timer->link;
-	if (timer->bucket && !timers->bucket[timer->bucket])
-		timers->nonempty &= ~(1ull << (timer->bucket - 1));
 }
 
 void pirn_timers_start(struct pirn_timers *timers, uint64_t now)
@@ -59,51 +54,51 @@ void pirn_timer_arm(struct pirn_timers *timers, struct pirn_timer *timer)
 		timers->next = timer->when;
 }
 
-/* `next` may stay too early: that costs one look, and is then set right. */
-void pirn_timer_disarm(struct pirn_timers *timers, struct pirn_timer *timer)
+/*
+ * Moves `last` to the least deadline there is, and spreads the bucket that
+ * holds it: what is due then lands in bucket 0, all else further down.  False
+ * when nothing is due by @now.
+ */
+static bool advance(struct pirn_timers *timers, uint64_t now)
 {
-	bucket_remove(timers, timer);
+	struct pirn_timer_bucket *bucket;
+	struct pirn_timer *timer, *next;
+
+	if (!timers->nonempty) {
+		timers->next = UINT64_MAX;
+		return false;
+	}
+	bucket = &timers->bucket[__builtin_ctzll(timers->nonempty) + 1];
+	timers->next = bucket->least;
+	if (bucket->least > now)
+		return false;
+	timers->last = bucket->least;
+	timer = bucket->head;
+	bucket->head = NULL;
+	timers->nonempty &= timers->nonempty - 1;
+	for (; timer; timer = next) {
+		next = timer->next;
+		bucket_add(timers, timer);
+	}
+	return true;
 }
 
 /*
- * Wakes what is due, in the order of deadlines.  Each round takes the lowest
- * bucket that holds anything, moves `last` to its least deadline, and spreads
- * the bucket: what is due then lands in bucket 0.
+ * Wakes what is due, in the order of deadlines and for equal ones of arming;
+ * timers armed for a time already past come first, in the order of arming.
  */
 void pirn_timers_expire(struct pirn_core *core, uint64_t now)
 {
 	struct pirn_timers *timers = &core->timers;
-	struct pirn_timer *timer, *next;
-	uint64_t least;
-	uint32_t b;
+	struct pirn_timer *timer;
 
 	while (now >= timers->next) {
-		if (!timers->bucket[0]) {
-			if (!timers->nonempty) {
-				timers->next = UINT64_MAX;
-				return;
-			}
-			b = (uint32_t)__builtin_ctzll(timers->nonempty) + 1;
-			least = UINT64_MAX;
-			for (timer = timers->bucket[b]; timer; timer = timer->next)
-				if (timer->when < least)
-					least = timer->when;
-			timers->next = least;
-			if (least > now)
-				return;
-			timers->last = least;
-			timer = timers->bucket[b];
-			timers->bucket[b] = NULL;
-			timers->nonempty &= ~(1ull << (b - 1));
-			for (; timer; timer = next) {
-				next = timer->next;
-				bucket_add(timers, timer);
-			}
-		}
-		while ((timer = timers->bucket[0])) {
-			bucket_remove(timers, timer);
+		timer = timers->bucket[0].head;
+		timers->bucket[0].head = NULL;
+		for (; timer; timer = timer->next)
 			pirn_fiber_ready(core, timer->fiber);
-		}
+		if (!advance(timers, now))
+			return;
 	}
 }
 

@@ -12,10 +12,13 @@
  */
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/mman.h>
 #include <numa.h>
+#include <numaif.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "backend.h"
@@ -24,6 +27,7 @@
 #define FILE_SLOTS	1024u
 #define WAKE_COOKIE	1u	/* no op lies at address 1 */
 #define UNREGISTERED	INT32_MAX
+#define WAIT_MOST	(365ull * 86400 * 1000000000)	/* ns; then once more */
 
 struct uring {
 	struct io_uring ring;
@@ -34,6 +38,7 @@ struct uring {
 	bool buffers;		/* the table of buffers exists */
 	uint32_t cq_seen;
 	uint32_t depth;
+	uint32_t file_slots;
 	uint8_t file_used[FILE_SLOTS];
 	int fd[FILE_SLOTS];	/* for slots of files that are not registered */
 	bool files;		/* the table of files exists */
@@ -96,6 +101,16 @@ static int ring_open(struct uring *u, uint32_t depth)
 	return err;
 }
 
+/* More than RLIMIT_NOFILE, and liburing would raise that. */
+static uint32_t file_slots(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > FILE_SLOTS)
+		return FILE_SLOTS;
+	return (uint32_t)limit.rlim_cur;
+}
+
 static int uring_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 {
 	struct uring *u = calloc(1, sizeof(*u));
@@ -118,7 +133,8 @@ static int uring_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 	io_uring_ring_dontfork(&u->ring);
 	/* Faster where they exist, and not needed where they do not. */
 	io_uring_register_ring_fd(&u->ring);
-	u->files = !io_uring_register_files_sparse(&u->ring, FILE_SLOTS);
+	u->file_slots = file_slots();
+	u->files = !io_uring_register_files_sparse(&u->ring, u->file_slots);
 	u->buffers = !io_uring_register_buffers_sparse(&u->ring,
 						       core->rt->cores);
 	core->backend = u;
@@ -129,6 +145,15 @@ err_close:
 err_free:
 	free(u);
 	return err;
+}
+
+/* The ring's own descriptor is registered with this thread. */
+static void uring_core_leave(struct pirn_core *core)
+{
+	struct uring *u = core->backend;
+
+	if (u)
+		io_uring_unregister_ring_fd(&u->ring);
 }
 
 static void uring_core_stop(struct pirn_core *core)
@@ -149,10 +174,29 @@ static void uring_core_stop(struct pirn_core *core)
 #define MADV_POPULATE_WRITE 23		/* Linux 5.14 */
 #endif
 
+/* Not whatever the default size is, which may be 1 GiB. */
+#define HUGE_2M (21 << MAP_HUGE_SHIFT)
+
+/* A wish: without it, first touch on the core's CPU does as much. */
+static void bind_to_node(void *base, size_t bytes, int node)
+{
+	struct bitmask *mask;
+
+	if (numa_available() < 0)
+		return;
+	mask = numa_allocate_nodemask();
+	if (!mask)
+		return;
+	numa_bitmask_setbit(mask, (unsigned int)node);
+	mbind(base, bytes, MPOL_PREFERRED, mask->maskp, mask->size + 1, 0);
+	numa_bitmask_free(mask);
+}
+
 /*
  * Huge pages, when the node has enough of them.  The kernel is asked to fault
  * them in: a mapping is given on the promise of any node's huge pages, and one
- * that is bound to a node without would be SIGBUS when touched.
+ * that is then bound to a node without, or held to a cgroup's limit, would be
+ * SIGBUS when touched.
  */
 static bool map_huge(struct pirn_core *core, size_t bytes)
 {
@@ -160,11 +204,11 @@ static bool map_huge(struct pirn_core *core, size_t bytes)
 
 	pool->map_bytes = (bytes + PIRN_HUGE - 1) & ~(size_t)(PIRN_HUGE - 1);
 	pool->map_base = mmap(NULL, pool->map_bytes, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+			      HUGE_2M, -1, 0);
 	if (pool->map_base == MAP_FAILED)
 		return false;
-	if (numa_available() >= 0)
-		numa_tonode_memory(pool->map_base, pool->map_bytes, core->node);
+	bind_to_node(pool->map_base, pool->map_bytes, core->node);
 	if (!madvise(pool->map_base, pool->map_bytes, MADV_POPULATE_WRITE))
 		return true;
 	munmap(pool->map_base, pool->map_bytes);
@@ -199,8 +243,7 @@ static int uring_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
 	pool->bytes = bytes;
 	madvise(pool->base, bytes, MADV_HUGEPAGE);
 	madvise(pool->map_base, pool->map_bytes, MADV_DONTFORK);
-	if (numa_available() >= 0)
-		numa_tonode_memory(pool->base, bytes, core->node);
+	bind_to_node(pool->base, bytes, core->node);
 	/* Touched now, on the right CPU: not during the first reads. */
 	for (size_t i = 0; i < bytes; i += PIRN_PAGE)
 		((volatile char *)pool->base)[i] = 0;
@@ -239,11 +282,11 @@ static int uring_file_attach(struct pirn_core *core, struct pirn_file *file)
 	uint32_t slot = 0;
 	int err;
 
-	while (slot < FILE_SLOTS && u->file_used[slot])
+	while (slot < u->file_slots && u->file_used[slot])
 		slot++;
-	if (slot == FILE_SLOTS)
+	if (slot == u->file_slots)
 		return pirn_fail(core, -ENFILE, "%u files are in use on core %u",
-				 FILE_SLOTS, core->index);
+				 slot, core->index);
 	if (u->files) {
 		err = io_uring_register_files_update(&u->ring, slot, &file->fd,
 						     1);
@@ -338,8 +381,13 @@ static int wait_until(struct pirn_core *core, struct uring *u,
 	struct io_uring_cqe *cqe;
 
 	if (deadline > now) {
-		ts.tv_sec = (long long)((deadline - now) / 1000000000u);
-		ts.tv_nsec = (long long)((deadline - now) % 1000000000u);
+		uint64_t left = deadline - now;
+
+		/* Not so long that the kernel's sum overflows. */
+		if (left > WAIT_MOST)
+			left = WAIT_MOST;
+		ts.tv_sec = (long long)(left / 1000000000u);
+		ts.tv_nsec = (long long)(left % 1000000000u);
 	}
 	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
 }
@@ -360,7 +408,7 @@ static void uring_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 		wake_arm(u);
 	if (wait && !u->wake_armed)
 		wait = false;	/* a full SQ: submit first, wait the next time */
-	if (wait && deadline)
+	if (wait && deadline != UINT64_MAX)
 		err = wait_until(core, u, deadline);
 	else if (wait)
 		err = io_uring_submit_and_wait(&u->ring, 1);
@@ -394,7 +442,7 @@ static void uring_reap(struct pirn_core *core)
 	unsigned int head, seen = 0;
 
 	if (!io_uring_cq_ready(&u->ring) && uring_ready(core))
-		uring_enter(core, false, 0);
+		uring_enter(core, false, UINT64_MAX);
 	io_uring_for_each_cqe(&u->ring, head, cqe) {
 		uint64_t cookie = io_uring_cqe_get_data64(cqe);
 
@@ -423,6 +471,7 @@ const struct pirn_backend_ops pirn_uring_ops = {
 	.probe = uring_probe,
 	.core_start = uring_core_start,
 	.core_stop = uring_core_stop,
+	.core_leave = uring_core_leave,
 	.pool_map = uring_pool_map,
 	.pool_unmap = uring_pool_unmap,
 	.pool_attach = uring_pool_attach,

@@ -2,6 +2,7 @@
 /* Calls between cores: results, visibility, back-pressure, waking. */
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -292,19 +293,30 @@ TEST(full_queues_with_three_calls_at_a_time)
 #define WAITERS 50
 
 static struct {
-	atomic_uint started;
-	atomic_uint released;	/* callees with a lower place may end */
+	atomic_bool held;	/* core 1 is inside hold_core() */
+	atomic_bool release;
+	unsigned int started;
 	unsigned int order[WAITERS];
 } queue;
 
+/* Keeps its core from taking any message. */
+static int hold_core(void *arg)
+{
+	(void)arg;
+	atomic_store(&queue.held, true);
+	while (!atomic_load(&queue.release))
+		sched_yield();
+	return 0;
+}
+
+static int call_hold(void *arg)
+{
+	return pirn_call(1, hold_core, arg, NULL);
+}
+
 static int take_place(void *arg)
 {
-	unsigned int place = atomic_load(&queue.started);
-
-	queue.order[place] = *(unsigned int *)arg;
-	atomic_store(&queue.started, place + 1);
-	while (atomic_load(&queue.released) <= place)
-		check_eq(pirn_sleep(20000), 0);
+	queue.order[queue.started++] = *(unsigned int *)arg;
 	return 0;
 }
 
@@ -314,25 +326,33 @@ static int call_with_number(void *arg)
 	return 0;
 }
 
-/* Ends the calls one by one: exactly @depth are under way at each moment. */
+/* Exactly @depth messages go out while core 1 takes none; then all, in order. */
 static int fifo(void *arg)
 {
-	struct pirn_fiber *fiber[WAITERS];
+	struct pirn_core_stats before = { .size = sizeof(before) };
+	struct pirn_core_stats after = { .size = sizeof(after) };
+	struct pirn_fiber *fiber[WAITERS], *holder;
 	unsigned int i, number[WAITERS], depth = *(unsigned int *)arg;
 
+	queue.started = 0;
+	atomic_store(&queue.held, false);
+	atomic_store(&queue.release, false);
+	check_eq(pirn_spawn(&holder, call_hold, NULL), 0);
+	while (!atomic_load(&queue.held))
+		check_eq(pirn_yield(), 0);
+	/* What the holder's call took of the ring is seen as free by now. */
+	check_eq(pirn_core_stats(&before), 0);
 	for (i = 0; i < WAITERS; i++) {
 		number[i] = i;
 		check_eq(pirn_spawn(&fiber[i], call_with_number, &number[i]), 0);
 	}
-	for (i = 0; i + depth <= WAITERS; i++) {
-		atomic_store(&queue.released, i);
-		/* hangs when fewer come */
-		while (atomic_load(&queue.started) < i + depth)
-			check_eq(pirn_yield(), 0);
-		check_eq(pirn_sleep(100000), 0);
-		check_eq(atomic_load(&queue.started), i + depth);
-	}
-	atomic_store(&queue.released, WAITERS);
+	for (i = 0; i < 4; i++)
+		check_eq(pirn_yield(), 0);
+	check_eq(pirn_core_stats(&after), 0);
+	check_eq(after.calls_sent - before.calls_sent, WAITERS);
+	check_eq(after.calls_parked - before.calls_parked, WAITERS - depth);
+	atomic_store(&queue.release, true);
+	check_eq(pirn_join(holder, NULL), 0);
 	for (i = 0; i < WAITERS; i++)
 		check_eq(pirn_join(fiber[i], NULL), 0);
 	check_eq(queue.started, WAITERS);
@@ -350,13 +370,96 @@ TEST(waiting_callers_go_in_order)
 	run_on_cores(&opt, fifo, &depth);
 }
 
-TEST(call_depth_is_the_limit_of_calls_under_way)
+TEST(call_depth_is_the_limit_of_messages_not_taken)
 {
 	struct pirn_options opt = PIRN_OPTIONS_INIT;
 	unsigned int depth = 7;
 
 	opt.call_depth = depth;
 	run_on_cores(&opt, fifo, &depth);
+}
+
+/* A call in a call in a call, each way, by more fibers than any queue holds. */
+struct nest {
+	unsigned int left;
+	unsigned int sum;
+};
+
+static int nest_one(void *arg)
+{
+	struct nest *nest = arg;
+	unsigned int other = ((unsigned int)pirn_core() + 1) %
+			     (unsigned int)pirn_core_count();
+	int result;
+
+	nest->sum += nest->left;
+	if (!nest->left--)
+		return 1;
+	check_eq(pirn_call(other, nest_one, nest, &result), 0);
+	return result + 1;
+}
+
+static int free_there(void *arg)
+{
+	return pirn_buf_free(arg);
+}
+
+static int nest_many(void *arg)
+{
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < scaled(50, 5); i++) {
+		struct nest nest = { .left = 9 };
+		void *buf = pirn_buf_alloc(4096);
+		int result;
+
+		check(buf);
+		check_eq(pirn_call(1 - (unsigned int)pirn_core(), free_there,
+				   buf, &result), 0);
+		check_eq(result, 0);
+		check_eq(nest_one(&nest), 10);
+		check_eq(nest.sum, 45);
+	}
+	return 0;
+}
+
+static int nest_fibers(void *arg)
+{
+	struct pirn_fiber *fiber[200];
+	unsigned int i;
+
+	for (i = 0; i < 200; i++)
+		check_eq(pirn_spawn(&fiber[i], nest_many, arg), 0);
+	for (i = 0; i < 200; i++)
+		check_eq(pirn_join(fiber[i], NULL), 0);
+	return 0;
+}
+
+static int nest_other(void *arg)
+{
+	return pirn_call(1, nest_fibers, arg, NULL);
+}
+
+static int nest_both(void *arg)
+{
+	struct pirn_fiber *other;
+
+	check_eq(pirn_spawn(&other, nest_other, arg), 0);
+	check_eq(nest_fibers(arg), 0);
+	check_eq(pirn_join(other, NULL), 0);
+	return 0;
+}
+
+/* Hangs when a call under way can keep another from ending. */
+TEST(calls_nest_at_full_queues)
+{
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+
+	opt.call_depth = 1;
+	run_on_cores(&opt, nest_both, NULL);
+	opt.call_depth = 64;
+	run_on_cores(&opt, nest_both, NULL);
 }
 
 /* ------------------------------------------------------------------- waking */
@@ -440,7 +543,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(full_queues_with_many_calls_at_a_time),
 		cmocka_unit_test(full_queues_with_three_calls_at_a_time),
 		cmocka_unit_test(waiting_callers_go_in_order),
-		cmocka_unit_test(call_depth_is_the_limit_of_calls_under_way),
+		cmocka_unit_test(call_depth_is_the_limit_of_messages_not_taken),
+		cmocka_unit_test(calls_nest_at_full_queues),
 		cmocka_unit_test(calls_wake_a_sleeping_core_both_ways),
 		cmocka_unit_test(a_call_that_races_with_sleep_is_not_lost),
 	};

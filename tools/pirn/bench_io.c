@@ -141,7 +141,8 @@ static int target_bytes(struct io_bench *bench, int fd, uint64_t *bytes)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	*bytes = (uint64_t)st.st_size;
-	if (!S_ISBLK(st.st_mode))
+	bench->is_device = S_ISBLK(st.st_mode);
+	if (!bench->is_device)
 		return S_ISREG(st.st_mode) ? 0 : -ENOTBLK;
 	read_scheduler(st.st_rdev, bench->scheduler, sizeof(bench->scheduler));
 	return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0;
@@ -212,6 +213,9 @@ static int run(struct io_bench *bench)
 		if (io_idle_ns() < 0)
 			return EXIT_FAILED;
 	}
+	if (!err)
+		bench->backend = open_backend(bench->backend, bench->is_device ?
+					      NULL : bench->target);
 	for (i = 0; i < IO_REPETITIONS && !err; i++) {
 		err = io_run_fibers(bench, &results.fibers[i]);
 		if (!err && bench->yardstick)

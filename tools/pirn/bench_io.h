@@ -22,6 +22,7 @@ struct io_bench {
 	bool json;
 
 	/* found */
+	bool is_device;		/* not a file */
 	bool buffered;		/* no direct IO on the target */
 	uint64_t blocks;	/* of @bytes that the target holds */
 	char scheduler[64];	/* of the target's queue; "" for a file */

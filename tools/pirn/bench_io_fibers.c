@@ -72,9 +72,8 @@ static int open_target(struct run *run)
 		flags |= PIRN_O_BUFFERED;
 	err = pirn_open(&run->file, bench->target, flags, 0);
 	if (err < 0)
-		complain("%s: %s", bench->target,
-			 pirn_reason()[0] ? pirn_reason() : strerror(-err));
-	else if (bench->bytes % pirn_block_bytes(run->file)) {
+		return open_complain(bench->target, err);
+	if (bench->bytes % pirn_block_bytes(run->file)) {
 		complain("--bytes=%u is no multiple of %u, the block size of %s",
 			 bench->bytes, pirn_block_bytes(run->file), bench->target);
 		err = -EINVAL;

@@ -35,24 +35,6 @@ static void catch_signals(void)
 		sigaction(signals[i], &act, NULL);
 }
 
-/*
- * The kmod backend carries block devices only.  So auto is settled here when a
- * file takes part; said aloud only where kmod would have been the choice.
- */
-static enum pirn_backend choose_backend(const struct cp *cp)
-{
-	const struct cp_side *file = cp->src.is_device ? &cp->dst : &cp->src;
-	char reason[256];
-
-	if (cp->backend != PIRN_BACKEND_AUTO ||
-	    (cp->src.is_device && cp->dst.is_device))
-		return cp->backend;
-	if (pirn_backend_probe(PIRN_BACKEND_KMOD, reason, sizeof(reason)) == 0)
-		complain("using uring: %s is a file, and kmod carries block devices only",
-			 file->path);
-	return PIRN_BACKEND_URING;
-}
-
 static uint64_t pool_bytes(const struct cp *cp)
 {
 	uint64_t piece = 4096;
@@ -105,7 +87,7 @@ static int main_fiber(void *arg)
 {
 	struct cp *cp = arg;
 
-	/* With files uring is the choice, and choose_backend() said so. */
+	/* With files uring is the choice, and open_backend() said so. */
 	cp->say_message = cp->verbose ||
 			  (cp->backend == PIRN_BACKEND_AUTO &&
 			   cp->src.is_device && cp->dst.is_device &&
@@ -116,11 +98,17 @@ static int main_fiber(void *arg)
 static int run(struct cp *cp)
 {
 	struct pirn_options opt = PIRN_OPTIONS_INIT;
+	const char *file = NULL;
 	int err, status = EXIT_FAILED;
 	char message[256] = "";
 
+	if (!cp->src.is_device)
+		file = cp->src.path;
+	else if (!cp->dst.is_device)
+		file = cp->dst.path;
+
 	opt.cpus = cp->cores;
-	opt.backend = choose_backend(cp);
+	opt.backend = open_backend(cp->backend, file);
 	opt.io_depth = cp->depth < 2 ? 2 : cp->depth;
 	opt.io_batch = opt.io_depth < 32 ? opt.io_depth : 32;
 	opt.pool_bytes = pool_bytes(cp);

@@ -19,9 +19,12 @@ struct cp_side {
 	uint32_t block;		/* of pirn_block_bytes() */
 };
 
+/* SRC was shorter than when it was opened; no errno. */
+#define CP_ENDED (-4096)
+
 /* The first thing that went wrong, on whichever core. */
 struct cp_error {
-	int err;
+	int err;		/* negative errno, or CP_ENDED */
 	const char *doing;
 	const char *path;
 	uint64_t offset;
@@ -80,7 +83,7 @@ void cp_close(struct cp *cp);
 typedef int cp_chunk_fn(struct cp *cp, void *const *bufs, uint64_t offset,
 			uint32_t bytes);
 
-/* 0, or -errno with cp->error filled or cp_signal set. */
+/* 0, or < 0 with cp->error filled or cp_signal set. */
 int cp_pass(struct cp *cp, const char *verb, cp_chunk_fn *fn);
 /* Notes the first error, with pirn_reason(); returns @err. */
 int cp_fail(struct cp *cp, int err, const char *doing, const char *path,

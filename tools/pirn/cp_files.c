@@ -6,7 +6,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -69,6 +71,27 @@ static int check_same(const struct cp *cp)
 	return -EINVAL;
 }
 
+/*
+ * A mistyped device must not become a file in memory.  What is mounted below
+ * /dev, as /dev/shm, is another file system and no concern here.
+ */
+static int check_new(const struct cp_side *side)
+{
+	struct stat dev, parent;
+	char *path = strdup(side->path);
+	bool wrong;
+
+	if (!path)
+		return -ENOMEM;
+	wrong = stat("/dev", &dev) == 0 && stat(dirname(path), &parent) == 0 &&
+		dev.st_dev == parent.st_dev;
+	free(path);
+	if (!wrong)
+		return 0;
+	complain("%s: no such device, and no place for a file", side->path);
+	return -ENODEV;
+}
+
 int cp_look(struct cp *cp)
 {
 	int err;
@@ -83,7 +106,7 @@ int cp_look(struct cp *cp)
 	cp->dst_exists = stat(cp->dst.path, &cp->dst.stat) == 0;
 	if (!cp->dst_exists) {
 		if (errno == ENOENT)
-			return 0;
+			return check_new(&cp->dst);
 		complain("%s: %s", cp->dst.path, strerror(errno));
 		return -EINVAL;
 	}
@@ -91,21 +114,16 @@ int cp_look(struct cp *cp)
 	return err ? err : check_same(cp);
 }
 
-static int complain_open(const struct cp_side *side, int err)
+static int complain_side(const struct cp_side *side, int err)
 {
-	const char *reason = pirn_reason();
-
 	if (err == -EBUSY && side->is_device)
 		complain("%s: in use, mounted or part of another device",
 			 side->path);
 	else if (err == -EEXIST)
 		complain("%s: a symbolic link to nothing, or was made by another just now",
 			 side->path);
-	else if (!strncmp(reason, side->path, strlen(side->path)))
-		complain("%s", reason);
 	else
-		complain("%s: %s", side->path,
-			 reason[0] ? reason : strerror(-err));
+		open_complain(side->path, err);
 	return err;
 }
 
@@ -135,7 +153,7 @@ static int open_side(struct cp_side *side, int flags, mode_t mode)
 				 side->path);
 	}
 	if (err < 0)
-		return complain_open(side, err);
+		return complain_side(side, err);
 	side->block = pirn_block_bytes(side->file);
 	return 0;
 }
@@ -170,7 +188,7 @@ static int check_fit(struct cp *cp)
 	int64_t room, size = pirn_size(cp->src.file);
 
 	if (size < 0)
-		return complain_open(&cp->src, (int)size);
+		return complain_side(&cp->src, (int)size);
 	cp->size = (uint64_t)size;
 	if (cp->chunk % block) {
 		complain("--chunk=%u is no multiple of %u, the block size here",
@@ -181,7 +199,7 @@ static int check_fit(struct cp *cp)
 		return 0;
 	room = pirn_size(cp->dst.file);
 	if (room < 0)
-		return complain_open(&cp->dst, (int)room);
+		return complain_side(&cp->dst, (int)room);
 	if (room < size) {
 		complain("%s holds %lld bytes and %s has %lld: nothing was written",
 			 cp->dst.path, (long long)room, cp->src.path,

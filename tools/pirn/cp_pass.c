@@ -42,7 +42,7 @@ int cp_read(struct cp *cp, const struct cp_side *side, void *buf,
 	if (n < 0)
 		return cp_fail(cp, (int)n, "reading", side->path, offset);
 	if (n < (ssize_t)bytes)
-		return cp_fail(cp, -ENODATA, "reading", side->path,
+		return cp_fail(cp, CP_ENDED, "reading", side->path,
 			       offset + (uint64_t)n);
 	return 0;
 }
@@ -51,7 +51,7 @@ void cp_complain(const struct cp *cp)
 {
 	const struct cp_error *e = &cp->error;
 	unsigned long long done = atomic_load(&cp->done);
-	const char *what = e->err == -ENODATA ? "the file ended, it became shorter" :
+	const char *what = e->err == CP_ENDED ? "the file ended, it became shorter" :
 						strerror(-e->err);
 
 	if (!e->err)

@@ -56,6 +56,17 @@ uint64_t args_number(const char *name, const char *text, uint64_t least,
 		     uint64_t most);
 enum pirn_backend args_backend(const char *text);
 
+/* open.c: files and block devices to work on. */
+
+/*
+ * The kmod backend carries block devices only.  So auto is settled before the
+ * runtime starts when @file (else NULL) is no device, with a line on stderr
+ * where kmod would have been the choice.
+ */
+enum pirn_backend open_backend(enum pirn_backend asked, const char *file);
+/* One line on why @path was not opened; returns @err. */
+int open_complain(const char *path, int err);
+
 /* cores.c: the same function on every core. */
 
 /*

@@ -80,8 +80,9 @@ struct pirn_options {
 	 */
 	uint64_t spin_ns;
 	/*
-	 * When set, pirn_run() writes one line here: which backend it chose and
-	 * why not a better one, or why it could not start.
+	 * When set, pirn_run() writes one line here: before fn runs, which
+	 * backend it chose and why not a better one; else why it could not
+	 * start.
 	 */
 	char *message;
 	size_t message_bytes;
@@ -245,7 +246,8 @@ PIRN_API int pirn_open(struct pirn_file **file, const char *path, int flags,
 
 /*
  * Closes; no call on the file may be under way on any core (-EBUSY, and it
- * stays open).  Parks.
+ * stays open).  Parks.  On io_uring, kernels before 6.2 hold the file about a
+ * second longer.
  */
 PIRN_API int pirn_close(struct pirn_file *file);
 

@@ -365,6 +365,14 @@ static int cores_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
 
 /* ---------------------------------------------------------------- public */
 
+static void message_give(const struct pirn_options *opt, const char *text)
+{
+	if (opt && opt->size <= OPTIONS_MOST && opt->size >=
+	    offsetof(struct pirn_options, message_bytes) + sizeof(size_t) &&
+	    opt->message && opt->message_bytes)
+		snprintf(opt->message, opt->message_bytes, "%s", text);
+}
+
 static int run(struct pirn_runtime *rt, const struct pirn_options *opt,
 	       char *why, size_t why_bytes)
 {
@@ -390,6 +398,7 @@ static int run(struct pirn_runtime *rt, const struct pirn_options *opt,
 	err = backend_pick(rt, why, why_bytes);
 	if (err)
 		goto out;
+	message_give(opt, why);
 	err = cores_make(rt, cpus, why, why_bytes);
 	if (!err)
 		err = cores_run(rt, why, why_bytes);
@@ -420,11 +429,8 @@ int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
 		pthread_cond_destroy(&rt.changed);
 		pthread_mutex_destroy(&rt.lock);
 	}
-	if (opt && opt->size <= OPTIONS_MOST && opt->size >=
-	    offsetof(struct pirn_options, message_bytes) + sizeof(size_t) &&
-	    opt->message && opt->message_bytes)
-		snprintf(opt->message, opt->message_bytes, "%s",
-			 why[0] || !err ? why : strerror(-err));
+	if (err)
+		message_give(opt, why[0] ? why : strerror(-err));
 	if (!err && result)
 		*result = rt.main_result;
 	return err;

@@ -147,13 +147,20 @@ err_free:
 	return err;
 }
 
-/* The ring's own descriptor is registered with this thread. */
+/*
+ * The ring's own descriptor is registered with this thread.  The files are let
+ * go here because the ring itself goes only some time after it is closed, and a
+ * device would be busy until then.
+ */
 static void uring_core_leave(struct pirn_core *core)
 {
 	struct uring *u = core->backend;
 
-	if (u)
-		io_uring_unregister_ring_fd(&u->ring);
+	if (!u)
+		return;
+	if (u->files)
+		io_uring_unregister_files(&u->ring);
+	io_uring_unregister_ring_fd(&u->ring);
 }
 
 static void uring_core_stop(struct pirn_core *core)

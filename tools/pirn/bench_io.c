@@ -108,8 +108,9 @@ void io_figures_of(const struct io_core *cores, unsigned int count,
 /* --------------------------------------------------------------- target */
 
 /*
- * The block layer's scheduler, "none" or a name: with one, a read costs both
- * sides half as much again.  A partition's queue is its whole device's.
+ * The block layer's scheduler, "none" or a name: mq-deadline makes a read cost
+ * either side up to half as much again.  A partition's queue is its whole
+ * device's.
  */
 static void read_scheduler(dev_t dev, char *text, size_t bytes)
 {

@@ -106,7 +106,6 @@ static int run(struct cp *cp)
 		file = cp->src.path;
 	else if (!cp->dst.is_device)
 		file = cp->dst.path;
-
 	opt.cpus = cp->cores;
 	opt.backend = open_backend(cp->backend, file);
 	opt.io_depth = cp->depth < 2 ? 2 : cp->depth;

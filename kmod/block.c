@@ -55,26 +55,18 @@ static void pirn_bio_end_io(struct bio *bio)
 	pirn_complete(op, err);
 }
 
-/*
- * Whether the block layer will take the op as one request.  One it has to split
- * it refuses under NOWAIT.  Errs on the side of no: such an op may wait.
- */
-static bool pirn_fits(const struct pirn_op *op, const struct pirn_span *span)
+/* pirn_fits() for an op of more than a page, or on a device with chunks. */
+static noinline bool pirn_fits_limits(const struct pirn_op *op, u32 nr_runs)
 {
 	struct block_device *bdev = op->target->bdev;
 	struct request_queue *q = bdev_get_queue(bdev);
-	unsigned int chunk = q->limits.chunk_sectors;
-	unsigned int block = queue_physical_block_size(q) >> SECTOR_SHIFT;
-	unsigned int max = queue_max_sectors(q);
-	unsigned int sectors = op->len >> SECTOR_SHIFT;
+	u32 chunk = q->limits.chunk_sectors;
+	u32 block = queue_physical_block_size(q) >> SECTOR_SHIFT;
+	u32 sectors = op->len >> SECTOR_SHIFT;
 	u64 sector = get_start_sect(bdev) + (op->offset >> SECTOR_SHIFT);
 	unsigned long piece;
 	u32 start;
 
-	/* What every driver takes. */
-	if (likely(span->nr == 1 && !chunk &&
-		   op->bvec.bv_offset + op->bvec.bv_len <= PAGE_SIZE))
-		return true;
 	if (chunk) {
 		u64 in_chunk = sector;
 
@@ -83,16 +75,31 @@ static bool pirn_fits(const struct pirn_op *op, const struct pirn_span *span)
 	}
 	/* The end of a request is kept on a physical block, if it can be. */
 	start = sector & (block - 1);
-	if (start + sectors > round_down(start + max, block))
+	if (start + sectors > round_down(start + queue_max_sectors(q), block))
 		return false;
 	/* Each run can be cut at both ends, and once per piece. */
 	piece = min_t(unsigned long, queue_max_segment_size(q),
 		      queue_segment_boundary(q));
-	return 2 * span->nr + op->len / piece <= queue_max_segments(q);
+	return 2 * nr_runs + op->len / piece <= queue_max_segments(q);
+}
+
+/*
+ * Whether the block layer will take the op as one request.  One it has to split
+ * it refuses under NOWAIT.  Errs on the side of no: such an op may wait.
+ */
+static bool pirn_fits(const struct pirn_op *op, struct request_queue *q,
+		      struct pirn_span span)
+{
+	/* A piece of one page, which every driver takes. */
+	if (likely(span.nr == 1 && !q->limits.chunk_sectors &&
+		   op->bvec.bv_offset + op->bvec.bv_len <= PAGE_SIZE))
+		return true;
+	return pirn_fits_limits(op, span.nr);
 }
 
 /* Builds the bio of a read or write, without REQ_NOWAIT. */
-static void pirn_build_data(struct pirn_op *op, struct pirn_span *span)
+static __always_inline void pirn_build_data(struct pirn_op *op,
+					    struct pirn_span span)
 {
 	struct bio *bio = &op->bio;
 	blk_opf_t opf = REQ_OP_READ;
@@ -106,16 +113,14 @@ static void pirn_build_data(struct pirn_op *op, struct pirn_span *span)
 	if (op->sqe_flags & PIRN_SQE_NOMERGE)
 		opf |= REQ_NOMERGE;
 
-	pirn_pool_span(op->slot->pool, op, span);
-	bio_init(bio, op->target->bdev, span->bvec, 0, opf);
-	bio->bi_vcnt = span->nr;
+	bio_init(bio, op->target->bdev, span.bvec, 0, opf);
+	bio->bi_vcnt = span.nr;
 	bio->bi_iter.bi_sector = op->offset >> SECTOR_SHIFT;
 	bio->bi_iter.bi_size = op->len;
-	bio->bi_iter.bi_bvec_done = span->skip;
+	bio->bi_iter.bi_bvec_done = span.skip;
 	bio->bi_end_io = pirn_bio_end_io;
 	/* A table that is not the bio's to change, as bio_iov_bvec_set() says. */
-	bio_set_flag(bio, BIO_NO_PAGE_REF);
-	bio_set_flag(bio, BIO_CLONED);
+	bio->bi_flags |= BIT(BIO_NO_PAGE_REF) | BIT(BIO_CLONED);
 }
 
 /*
@@ -193,6 +198,7 @@ void pirn_block_punt(struct pirn_op *op)
 static bool pirn_issue_data(struct pirn_op *op)
 {
 	bool write = op->code == PIRN_OP_WRITE;
+	struct block_device *bdev = op->target->bdev;
 	struct pirn_span span;
 	int len;
 
@@ -206,10 +212,11 @@ static bool pirn_issue_data(struct pirn_op *op)
 		pirn_block_punt(op);
 		return true;
 	}
-	pirn_build_data(op, &span);
+	span = pirn_pool_span(op->slot->pool, op);
+	pirn_build_data(op, span);
 	/* dm refuses NOWAIT on a write that carries a flush. */
-	if (!(op->sqe_flags & PIRN_SQE_DSYNC) &&
-	    bdev_nowait(op->target->bdev) && pirn_fits(op, &span)) {
+	if (!(op->sqe_flags & PIRN_SQE_DSYNC) && bdev_nowait(bdev) &&
+	    pirn_fits(op, bdev_get_queue(bdev), span)) {
 		op->nowait = true;
 		op->bio.bi_opf |= REQ_NOWAIT;
 	}
@@ -260,12 +267,10 @@ bool pirn_block_issue(struct pirn_op *op)
  */
 bool pirn_block_retry(struct pirn_op *op)
 {
-	struct pirn_span span;
-
 	if (pirn_cached(op))
 		return false;
 	op->nowait = false;
-	pirn_build_data(op, &span);
+	pirn_build_data(op, pirn_pool_span(op->slot->pool, op));
 	op->bio.bi_ioprio = op->ident->ioprio;
 	submit_bio(&op->bio);
 	return true;

@@ -59,8 +59,8 @@ struct pirn_pool {
  */
 struct pirn_span {
 	struct bio_vec		*bvec;
-	unsigned short		nr;
-	unsigned int		skip;
+	u32			nr;
+	u32			skip;
 };
 
 /*
@@ -241,13 +241,11 @@ int pirn_slot_detach(struct pirn_channel *ch, u32 index);
 int pirn_tables_alloc(struct pirn_channel *ch);
 void pirn_tables_free(struct pirn_channel *ch);		/* drops what is in */
 
-/* pool.c: process context, but for pirn_pool_span() */
+/* pool.c: process context */
 u64 pirn_pool_max_bytes(void);
 struct file *pirn_pool_create(struct pirn_pool_create *arg);
 struct pirn_pool *pirn_pool_get_fd(int fd);
 void pirn_pool_put(struct pirn_pool *pool);
-void pirn_pool_span(const struct pirn_pool *pool, struct pirn_op *op,
-		    struct pirn_span *span);
 
 /* memory.c: process context */
 int pirn_charge(struct user_struct **user, unsigned long nr_pages);
@@ -289,5 +287,40 @@ int pirn_stats_init(void);
 void pirn_stats_exit(void);
 void pirn_stats_add(struct pirn_channel *ch);
 void pirn_stats_remove(struct pirn_channel *ch);
+
+/*
+ * Describes the memory of op.  Any context; the caller has checked that the
+ * range lies in the pool and is not empty.  Inline, because every op comes by.
+ *
+ * What lies in one run, and that is nearly everything, is described by a
+ * bio_vec of its own that starts in the very page, although the pool's table
+ * has those bytes too: the block layer skips the walk of its split logic for a
+ * bio whose only bio_vec ends within its first page, and drivers have short
+ * paths for a small bio_vec (nvme_setup_prp_simple()), both of which look at
+ * the bio_vec in the table and not at the part of it that is meant.  What
+ * crosses runs points into the table.
+ */
+static inline struct pirn_span pirn_pool_span(const struct pirn_pool *pool,
+					      struct pirn_op *op)
+{
+	unsigned long first = op->pool_offset >> PAGE_SHIFT;
+	unsigned long last = (op->pool_offset + op->len - 1) >> PAGE_SHIFT;
+	u32 run;
+
+	if (likely(first == last ||
+		   pool->run_of[first] == pool->run_of[last])) {
+		op->bvec.bv_page = pool->pages[first];
+		op->bvec.bv_offset = offset_in_page(op->pool_offset);
+		op->bvec.bv_len = op->len;
+		return (struct pirn_span) { .bvec = &op->bvec, .nr = 1 };
+	}
+	run = pool->run_of[first];
+	return (struct pirn_span) {
+		.bvec = &pool->runs[run],
+		.nr = pool->run_of[last] - run + 1,
+		.skip = op->pool_offset -
+			((u64)pool->run_start[run] << PAGE_SHIFT),
+	};
+}
 
 #endif /* PIRN_H */

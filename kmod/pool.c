@@ -3,8 +3,8 @@
  * Path: before the first read, and once in it.  A pool is made of pages that
  * the kernel allocated on a node or that the caller had and let us pin; either
  * way it then is a table of runs, contiguous pieces of memory.  Called by ctl.c
- * (create), attach.c (references) and, for each op, by block.c and worker.c,
- * which ask for the part of the table an op moves.
+ * (create) and attach.c (references); for each op block.c and worker.c ask
+ * pirn_pool_span() in pirn.h for the part of the table that the op moves.
  *
  * A pool is complete before its file exists and never changes afterwards, so
  * looking into it takes no lock.  Its pages are charged to the user who created
@@ -362,40 +362,4 @@ struct file *pirn_pool_create(struct pirn_pool_create *arg)
 free_pool:
 	pirn_pool_free(pool);
 	return ERR_PTR(err);
-}
-
-/*
- * Describes the memory of op.  Any context; the caller has checked that the
- * range lies in the pool and is not empty.
- *
- * What lies in one run, and that is nearly everything, is described by a
- * bio_vec of its own that starts in the very page, although the pool's table
- * has those bytes too: the block layer skips the walk of its split logic for a
- * bio whose only bio_vec ends within its first page, and drivers have short
- * paths for a small bio_vec (nvme_setup_prp_simple()), both of which look at
- * the bio_vec in the table and not at the part of it that is meant.  What
- * crosses runs points into the table.
- */
-void pirn_pool_span(const struct pirn_pool *pool, struct pirn_op *op,
-		    struct pirn_span *span)
-{
-	unsigned long first = op->pool_offset >> PAGE_SHIFT;
-	unsigned long last = (op->pool_offset + op->len - 1) >> PAGE_SHIFT;
-	u32 run;
-
-	if (likely(first == last ||
-		   pool->run_of[first] == pool->run_of[last])) {
-		op->bvec.bv_page = pool->pages[first];
-		op->bvec.bv_offset = offset_in_page(op->pool_offset);
-		op->bvec.bv_len = op->len;
-		span->bvec = &op->bvec;
-		span->nr = 1;
-		span->skip = 0;
-		return;
-	}
-	run = pool->run_of[first];
-	span->bvec = &pool->runs[run];
-	span->nr = pool->run_of[last] - run + 1;
-	span->skip = op->pool_offset -
-		     ((u64)pool->run_start[run] << PAGE_SHIFT);
 }

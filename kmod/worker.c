@@ -110,11 +110,10 @@ static ssize_t pirn_file_rw(struct pirn_op *op)
 {
 	struct file *file = op->target->file;
 	bool write = op->code == PIRN_OP_WRITE;
-	struct pirn_span span;
+	struct pirn_span span = pirn_pool_span(op->slot->pool, op);
 	struct iov_iter iter;
 	struct kiocb iocb;
 
-	pirn_pool_span(op->slot->pool, op, &span);
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, span.bvec,
 		      span.nr, span.skip + op->len);
 	iov_iter_advance(&iter, span.skip);

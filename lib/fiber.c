@@ -2,8 +2,8 @@
 /*
  * Fibers: making, ending, and the one way to stop and start being runnable.
  *
- * Stage 1 and the last of a read: a fiber parks here after io.c queued its op,
- * and returns from here when reactor.c saw the completion.
+ * Stage 3 of a read: a fiber parks after io.c queued its op, and goes on when
+ * reactor.c has seen the completion (schedule.h has the inline half).
  *
  * Fibers switch straight to each other; the reactor, itself a fiber on the
  * thread's own stack, runs when none is runnable or the turn's switches are

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reads and writes: stage 2 and the last but one of a read.
+ * Reads and writes: stages 1 and 10 of a read.
  *
  * pirn_pread() fills an op on the fiber's own stack, gives it to the backend's
  * queue and stops the fiber; the reactor submits what a turn queued with one

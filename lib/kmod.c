@@ -2,10 +2,10 @@
 /*
  * Backend kmod: a channel of /dev/pirn a core.  The only ioctl() calls on it.
  *
- * Stage 3 of a read: an op becomes an SQE in the mapped ring; enter() hands the
- * turn's SQEs to the kernel (kmod/submit.c).  Stage 7: reap() finds the CQEs the
- * kernel published, from interrupt context as a rule, by loading the tail; the
- * ordering is told in <linux/pirn.h>.
+ * Stage 2 of a read: an op becomes an SQE in the mapped ring.  Stage 4: enter()
+ * hands the turn's SQEs to the kernel (kmod/enter.c).  Stage 9: reap() finds the
+ * CQEs the kernel published, from interrupt context as a rule, by loading the
+ * tail; the ordering is told in <linux/pirn.h>.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -307,7 +307,7 @@ static void kmod_file_detach(struct pirn_core *core, int slot)
 
 /* ------------------------------------------------------------------- path */
 
-/* Stage 3: one op, one SQE. */
+/* Stage 2: one op, one SQE. */
 static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 {
 	static const uint8_t code[] = {

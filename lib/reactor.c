@@ -3,7 +3,7 @@
  * The reactor: one turn after the other on each core, and the one place where a
  * core sleeps.
  *
- * Stages 4 and 8 of a read: a turn ends with one enter for everything that its
+ * Stages 4 and 9 of a read: a turn ends with one enter for everything that its
  * fibers queued, and begins with reaping what has completed since.
  *
  * Going to sleep is announce, full barrier, look again, sleep.  What it pairs

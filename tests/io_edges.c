@@ -274,9 +274,10 @@ static int memory(void *arg)
 	/* across the ends of the pool, which is now one piece */
 	pool = pirn_buf_alloc(16 * MiB);
 	check(pool);
-	check_eq(pirn_pread(file, pool + 16 * MiB - 4096, 8192, 0), -EFAULT);
-	check_eq(pirn_pread(file, pool - 4096, 8192, 0), -EFAULT);
-	check_eq(pirn_pread(file, pool, 16 * MiB + 4096, 0), -EFAULT);
+	refused(pirn_pread(file, pool + 16 * MiB - 4096, 8192, 0), -EFAULT,
+		"of 8192 bytes");
+	refused(pirn_pread(file, pool - 4096, 8192, 0), -EFAULT, "of 8192 bytes");
+	refused(pirn_pread(file, pool, 16 * MiB + 4096, 0), -EFAULT, "bytes");
 	check_op(pirn_pread(file, pool, SIZE_MAX & ~4095ull, 0), <, 0);
 	check_eq(pirn_pread(file, pool + 16 * MiB - 4096, 4096, 0), 4096);
 	check_eq(pirn_buf_free(pool), 0);

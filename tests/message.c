@@ -493,29 +493,49 @@ static int keep_awake(void *arg)
 	return 0;
 }
 
+static void spin_for(unsigned int rounds)
+{
+	volatile unsigned int spin;
+
+	for (spin = 0; spin < rounds; spin++)
+		;
+}
+
+/* Keeps the callee's core busy for a moment after the reply has gone. */
+static int linger(void *arg)
+{
+	spin_for((unsigned int)(uintptr_t)arg);
+	return 0;
+}
+
+static int echo_and_linger(void *arg)
+{
+	unsigned int value = *(unsigned int *)arg;
+
+	check_eq(pirn_spawn(NULL, linger, (void *)(uintptr_t)(value & 1023)), 0);
+	return (int)value;
+}
+
 /*
- * The callee's core sleeps at once after each reply, the caller's never does:
- * its next call then races with the callee announcing its sleep, at a distance
- * that differs each time. A wake that is lost there is a hang here. Pairs with
- * the mutation that takes the barrier out of the sleep protocol.
+ * The callee's core sleeps soon after each reply, the caller's never does: its
+ * next call then races with the callee announcing its sleep, at a distance that
+ * differs each time. A wake that is lost there is a hang here. Pairs with the
+ * mutations that take the barriers out of the sleep protocol.
  */
 static int race_with_sleep(void *arg)
 {
 	struct rng rng = { 3 };
 	struct pirn_fiber *awake;
-	volatile unsigned int spin;
-	unsigned int i, delay;
+	unsigned int i, value;
 	bool stop = false;
-	int value, result;
+	int result;
 
 	(void)arg;
 	check_eq(pirn_spawn(&awake, keep_awake, &stop), 0);
-	for (i = 0; i < scaled(100000, 2000); i++) {
-		delay = (unsigned int)rng_below(&rng, 2000);
-		for (spin = 0; spin < delay; spin++)
-			;
-		value = (int)i;
-		check_eq(pirn_call(1, echo, &value, &result), 0);
+	for (i = 0; i < scaled(400000, 2000); i++) {
+		value = (unsigned int)rng_below(&rng, 1u << 30);
+		spin_for((unsigned int)rng_below(&rng, 1024));
+		check_eq(pirn_call(1, echo_and_linger, &value, &result), 0);
 		check_eq(result, value);
 	}
 	stop = true;

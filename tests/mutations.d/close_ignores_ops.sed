@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# Ops under way are not counted.
+# file: lib/io.c
+# test: native io_edges/close_refuses*
+/^static int op_run/,/^}/s/on->busy++;/;/;/^static int op_run/,/^}/s/on->busy--;/;/

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# A completion does not wake who sleeps for it.
+# file: kmod/complete.c
+# test: direct wait/a_completion_ends*
+/^void pirn_complete/,/^}/s/^\tpirn_wake(ch);$//

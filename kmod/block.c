@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Path: stage 3, and the first half of the way back.  An op becomes a bio on
+ * Path: stage 7, and the first half of the way back.  An op becomes a bio on
  * the pool's own pages and goes to the block layer; its bi_end_io comes back
  * from there, mostly in an interrupt, and hands the result to complete.c.
  * Called by submit.c in the submitter; by worker.c for an op that found no room

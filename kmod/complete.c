@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Path: stage 4, the way back.  The one place where an op ends: its CQE is
+ * Path: stage 8, the way back.  The one place where an op ends: its CQE is
  * written and published, the op goes back, the sleeper is woken.  Called by
  * block.c from whatever context the device completes in, by worker.c, and by
  * submit.c for what ends before it began.  Hands on to user space, and to

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Path: stage 1.  One ENTER: becomes the channel's submitter, takes credits for
+ * Path: stage 5 of a read.  One ENTER: becomes the channel's submitter, takes credits for
  * as many SQEs as the CQ has room for, lets submit.c consume them, gives back
  * the credits that were not used, and waits in wait.c if asked to.  Called by
  * ctl.c.

@@ -532,7 +532,7 @@ static int race_with_sleep(void *arg)
 
 	(void)arg;
 	check_eq(pirn_spawn(&awake, keep_awake, &stop), 0);
-	for (i = 0; i < scaled(400000, 2000); i++) {
+	for (i = 0; i < scaled(200000, 2000); i++) {
 		value = (unsigned int)rng_below(&rng, 1u << 30);
 		spin_for((unsigned int)rng_below(&rng, 1024));
 		check_eq(pirn_call(1, echo_and_linger, &value, &result), 0);

@@ -41,7 +41,8 @@
  *               pool with ops in flight
  *   EPERM       ENTER from another address space than the first ENTER's; a
  *               write to a read-only device
- *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded
+ *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded; from ENTER:
+ *               nothing was submitted, try again
  *   EINTR       a signal came before anything was submitted
  *   ETIME       the deadline passed before anything was submitted
  *   ENOSPC      in a CQE: a write that starts at or past the end of a device
@@ -91,7 +92,7 @@ struct pirn_query {
 	__u64 features;		/* PIRN_FEATURE_*; none are defined yet */
 	__u64 op_mask;		/* bit N set: op N can be submitted */
 	__u64 sqe_flags;	/* PIRN_SQE_* that are known */
-	__u64 max_pool_bytes;
+	__u64 max_pool_bytes;	/* may be less than PIRN_MAX_POOL_BYTES */
 	__u32 max_sq_entries;
 	__u32 max_cq_entries;
 	__u32 max_targets;	/* per channel */
@@ -201,8 +202,8 @@ struct pirn_pool_detach {
  * flight.  The rest stays where it is: call again with it when CQEs came.  A
  * consumed SQE gives exactly one CQE, also when it was invalid.
  *
- * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came
- * (which is used up), or the deadline passed.  When SQEs were consumed their
+ * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came, or
+ * the deadline passed; a NOTIFY that is pending when it ends is used up.  When SQEs were consumed their
  * number is returned whatever ended the wait; else 0 for a CQE or a NOTIFY,
  * EINTR or ETIME.
  *
@@ -218,7 +219,7 @@ struct pirn_enter {
 	__u32 flags;		/* PIRN_ENTER_WAIT */
 	__u32 to_submit;
 	__u32 resv;
-	__u64 deadline;		/* 0: none */
+	__u64 deadline;		/* 0: none; EINVAL without WAIT */
 };
 
 /*
@@ -246,9 +247,10 @@ enum pirn_op_code {
  * be reused when ENTER has consumed it.
  *
  * READ and WRITE use every field; offset and len are multiples of the target's
- * block_bytes, pool_offset of its memory_align.  A read that starts at or past
- * the end gives 0, one that crosses it is clipped.  FSYNC uses target.  What an
- * op does not use must be zero.
+ * block_bytes, pool_offset of its memory_align.  What crosses the end is clipped;
+ * what starts at or past it gives 0 to a read, ENOSPC to a write, and so does an
+ * offset of 2^63 and more.  FSYNC uses target.  What an op does not use must be
+ * zero.
  */
 struct pirn_sqe {
 	__u8  op;		/* enum pirn_op_code */

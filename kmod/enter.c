@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Path: stage 5 of a read.  One ENTER: becomes the channel's submitter, takes credits for
- * as many SQEs as the CQ has room for, lets submit.c consume them, gives back
- * the credits that were not used, and waits in wait.c if asked to.  Called by
- * ctl.c.
+ * Path: stage 5 of a read.  One ENTER: becomes the channel's submitter, takes
+ * credits for as many SQEs as the CQ has room for, lets submit.c consume them,
+ * gives back the credits that were not used, and waits in wait.c if asked to.
+ * Called by ctl.c.
  *
  * The submitter.  pirn_channel.submitter is a lock that is only ever tried: two
  * threads in ENTER are a mistake of the caller, who is told EBUSY.  It is taken

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Path: stage 8, its end.  Sleeping and waking: a core sleeps in one place, pirn_wait(),
- * called by enter.c; it is woken by a completion (complete.c), by NOTIFY (ctl.c)
- * or by its deadline.  Whoever would rather sleep in epoll_wait() polls the
- * channel's file.
+ * Path: stage 8, its end.  Sleeping and waking: a core sleeps in one place,
+ * pirn_wait(), called by enter.c; it is woken by a completion (complete.c), by
+ * NOTIFY (ctl.c) or by its deadline.  Whoever would rather sleep in epoll_wait()
+ * polls the channel's file.
  *
  * Everything is decided under the channel's lock.  The waiter is on its own
  * stack and takes the lock before it leaves, so whoever finds it there may

@@ -17,7 +17,7 @@ setup_packages() {
 	# programs in its kbuild package
 	vm) echo make libc6-dev gcc-12 libelf1 libssl3 qemu-system-x86 busybox-static \
 		cpio kmod xz-utils procps ;;
-	analysis) echo sparse perl xz-utils ;;
+	analysis) echo sparse perl xz-utils g++ shellcheck ;;
 	chroot) echo debootstrap git ;;
 	*) return 1 ;;
 	esac

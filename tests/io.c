@@ -357,14 +357,28 @@ struct borrowed {
 	uint64_t offset;
 };
 
+static void write_and_read(char *buf, uint64_t offset)
+{
+	check_filled(buf, 16 * KiB, offset, 5);
+	check_eq(pirn_pwrite(file, buf, 16 * KiB, offset, 0), 16 * KiB);
+	memset(buf, 0, 16 * KiB);
+	check_eq(pirn_pread(file, buf, 16 * KiB, offset), 16 * KiB);
+}
+
+/* Its own pool first: the backend must tell the two apart. */
 static int use_borrowed(void *arg)
 {
 	struct borrowed *b = arg;
+	uint64_t offset = b->offset + 32 * KiB;
+	char *own = pirn_buf_alloc(16 * KiB);
 
-	check_filled(b->buf, 16 * KiB, b->offset, 5);
-	check_eq(pirn_pwrite(file, b->buf, 16 * KiB, b->offset, 0), 16 * KiB);
-	memset(b->buf, 0, 16 * KiB);
-	check_eq(pirn_pread(file, b->buf, 16 * KiB, b->offset), 16 * KiB);
+	check(own);
+	fill(own, 16 * KiB, offset, 5);
+	write_and_read(own, offset);
+	check_filled(own, 16 * KiB, offset, 5);
+	write_and_read(b->buf, b->offset);
+	check_filled(own, 16 * KiB, offset, 5);
+	check_eq(pirn_buf_free(own), 0);
 	return 0;
 }
 

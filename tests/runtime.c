@@ -138,7 +138,9 @@ TEST(size_tells_what_the_struct_holds)
 	}
 	longer.opt.size = sizeof(longer);
 	longer.opt.backend = wanted_backend();
-	check_eq(pirn_run(&longer.opt, nothing, NULL, NULL), 0);
+	/* accepted: where io_uring is blocked, it fails for that, later */
+	check_eq(pirn_run(&longer.opt, nothing, NULL, NULL),
+		 pirn_backend_probe(wanted_backend(), NULL, 0) ? -ENODEV : 0);
 	longer.newer[3] = 1;
 	check_eq(pirn_run(&longer.opt, not_reached, NULL, NULL), -EINVAL);
 	longer.newer[3] = 0;

@@ -203,9 +203,9 @@ struct pirn_pool_detach {
  * consumed SQE gives exactly one CQE, also when it was invalid.
  *
  * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came, or
- * the deadline passed; a NOTIFY that is pending when it ends is used up.  When SQEs were consumed their
- * number is returned whatever ended the wait; else 0 for a CQE or a NOTIFY,
- * EINTR or ETIME.
+ * the deadline passed; a NOTIFY that is pending when it ends is used up.  When
+ * SQEs were consumed their number is returned whatever ended the wait; else 0
+ * for a CQE or a NOTIFY, EINTR or ETIME.
  *
  * May block without WAIT, for as long as the block layer holds the submitter
  * back (cgroup throttling, no free requests).  One ENTER at a time; EBUSY to

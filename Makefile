@@ -59,7 +59,7 @@ module:
 	@test -n "$(KDIR)" || { echo "make module: KDIR= is not set; give the headers of the kernel to build for, as in KDIR=/lib/modules/\$$(uname -r)/build" >&2; exit 2; }
 	@test -f "$(KDIR)/Makefile" || { echo "make module: no kernel headers at KDIR=$(KDIR)" >&2; exit 2; }
 	$(Q)$(MAKE) $(if $(V),,-s) -C "$(KDIR)" M="$(CURDIR)" \
-		CONFIG_DEBUG_INFO_BTF_MODULES= modules
+		KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
 	$(Q)release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 			"$(KDIR)/include/generated/utsrelease.h") && \
 		mkdir -p "build/module/$$release" && \

@@ -246,7 +246,7 @@ PIRN_API int pirn_open(struct pirn_file **file, const char *path, int flags,
 
 /*
  * Closes; no call on the file may be under way on any core (-EBUSY, and it
- * stays open).  Parks.  On io_uring, kernels before 6.2 hold the file about a
+ * stays open; calls that start meanwhile may get -EBADF).  Parks.  On io_uring, kernels before 6.2 hold the file about a
  * second longer.
  */
 PIRN_API int pirn_close(struct pirn_file *file);

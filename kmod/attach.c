@@ -41,8 +41,10 @@ static void pirn_index_release(struct pirn_channel *ch, unsigned long *map,
 }
 
 /*
- * What ATTACH asks of a file.  Nothing here is relied on later but that it is
- * a block device: size, mode and alignment are looked at again for every op.
+ * What ATTACH asks of a file.  That it is a block device stays true; size, mode
+ * and alignment are looked at again for every op.  Zoned devices are turned away
+ * because nobody here keeps their write pointers; a table of dm that becomes one
+ * later fails the writes itself.
  */
 static int pirn_target_check(struct file *file)
 {
@@ -110,14 +112,15 @@ struct pirn_target *pirn_target_prepare(struct pirn_channel *ch,
 	target->file = file;
 	target->bdev = bdev;
 	target->mapping = file->f_mapping;
+	target->bytes = bdev_nr_bytes(bdev);
 	err = pirn_index_reserve(ch, ch->target_map, PIRN_MAX_TARGETS);
 	if (err < 0)
 		goto free_target;
 
 	arg->index = err;
-	arg->bytes = bdev_nr_bytes(bdev);
+	arg->bytes = target->bytes;
 	arg->block_bytes = bdev_logical_block_size(bdev);
-	arg->memory_align = bdev_dma_alignment(bdev) + 1;
+	arg->memory_align = pirn_memory_mask(bdev) + 1;
 	return target;
 
 free_target:

@@ -49,9 +49,6 @@ static void pirn_bio_end_io(struct bio *bio)
 		return;
 	}
 	err = blk_status_to_errno(bio->bi_status);
-	/* A device without a cache to flush has done so. */
-	if (op->code == PIRN_OP_FSYNC && err == -EOPNOTSUPP)
-		err = 0;
 	pirn_complete(op, err);
 }
 
@@ -143,7 +140,7 @@ static int pirn_check_data(const struct pirn_op *op)
 		return -EINVAL;
 	if (unlikely((op->offset | op->len) & block_mask))
 		return -EINVAL;
-	if (unlikely(op->pool_offset & bdev_dma_alignment(bdev)))
+	if (unlikely(op->pool_offset & pirn_memory_mask(bdev)))
 		return -EINVAL;
 	if (unlikely(op->pool_offset > pool_bytes ||
 		     op->len > pool_bytes - op->pool_offset))
@@ -155,8 +152,12 @@ static int pirn_check_data(const struct pirn_op *op)
 			return -ETXTBSY;
 	}
 	size = bdev_nr_bytes(bdev) & ~(u64)block_mask;
-	if (unlikely(op->offset >= size))
+	if (unlikely(op->offset >= size)) {
+		/* A device that is gone has no end to read at. */
+		if (!size && target->bytes)
+			return -EIO;
 		return write ? -ENOSPC : 0;
+	}
 	return min_t(u64, op->len, size - op->offset);
 }
 
@@ -263,10 +264,19 @@ bool pirn_block_issue(struct pirn_op *op)
 
 /*
  * The second and last attempt of an op whose bio was refused.  Waits for room.
- * Returns false if pages have come between, and the op is still the caller's.
+ * The device is looked at again, as it may be long after: but not when the block
+ * layer has held us back, which nobody's check survives.  Returns false if pages
+ * have come between, and the op is still the caller's.
  */
 bool pirn_block_retry(struct pirn_op *op)
 {
+	int len = pirn_check_data(op);
+
+	if (len <= 0) {
+		pirn_complete(op, len);
+		return true;
+	}
+	op->len = len;
 	if (pirn_cached(op))
 		return false;
 	op->nowait = false;

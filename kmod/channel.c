@@ -111,14 +111,18 @@ static int pirn_ops_alloc(struct pirn_channel *ch, int node)
 /* Process context; takes a channel in any state of construction. */
 static void pirn_channel_free(struct pirn_channel *ch)
 {
+	/* Its last work may still be on the way out. */
+	if (ch->worker)
+		destroy_workqueue(ch->worker);
 	pirn_tables_free(ch);
 	pirn_ident_free_all(ch);
 	kvfree(ch->ops);
 	pirn_ring_free(ch);
 	if (ch->mm)
 		mmdrop(ch->mm);
-	if (ch->charged)
+	if (ch->charged_pages)
 		pirn_uncharge(ch->charged, ch->charged_pages);
+	free_uid(ch->charged);
 	kfree(ch);
 }
 
@@ -204,11 +208,24 @@ static int pirn_channel_construct(struct pirn_channel *ch)
 	ch->mmap_bytes = PAGE_ALIGN(sizeof(struct pirn_ring_header) +
 				    ch->sq_entries * sizeof(struct pirn_sqe) +
 				    ch->cq_entries * sizeof(struct pirn_cqe));
-	bytes = ch->mmap_bytes + ch->cq_entries * sizeof(*ch->ops);
-	ch->charged_pages = DIV_ROUND_UP_ULL(bytes, PAGE_SIZE);
-	err = pirn_charge(&ch->charged, ch->charged_pages);
+	bytes = ch->mmap_bytes + ch->cq_entries * sizeof(*ch->ops) +
+		PIRN_MAX_TARGETS * sizeof(*ch->targets) +
+		PIRN_MAX_POOLS * sizeof(*ch->slots) + sizeof(*ch);
+	err = pirn_charge(ch->charged, DIV_ROUND_UP_ULL(bytes, PAGE_SIZE));
 	if (err)
 		return err;
+	ch->charged_pages = DIV_ROUND_UP_ULL(bytes, PAGE_SIZE);
+	/*
+	 * A queue of its own: ops stuck behind a hung device must not hold up
+	 * other channels'.  Unbound: the CPU that submitted is busy with a core
+	 * that does not yield.  No WQ_MEM_RECLAIM: reclaim does not depend on
+	 * ops, and what ops call may flush queues without it.
+	 */
+	ch->worker = alloc_workqueue("pirn_io", WQ_UNBOUND | WQ_FREEZABLE,
+				     min_t(u32, ch->cq_entries,
+					   WQ_UNBOUND_MAX_ACTIVE));
+	if (!ch->worker)
+		return -ENOMEM;
 	err = pirn_ring_alloc(ch, node);
 	if (err)
 		return err;
@@ -242,6 +259,7 @@ struct file *pirn_channel_create(struct pirn_channel_create *arg)
 	ch->sq_entries = arg->sq_entries;
 	ch->cq_entries = arg->cq_entries;
 	ch->cpu = arg->cpu;
+	ch->charged = get_uid(current_user());
 	spin_lock_init(&ch->lock);
 	init_waitqueue_head(&ch->poll_wait);
 	INIT_LIST_HEAD(&ch->retired_idents);

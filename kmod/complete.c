@@ -66,7 +66,8 @@ void pirn_complete(struct pirn_op *op, s32 res)
 	pirn_count(ch, op, res);
 	if (likely(op->target)) {
 		op->target->done++;
-		op->ident->done++;
+		/* The last touch of the identity: see pirn_ident_replace(). */
+		WRITE_ONCE(op->ident->done, op->ident->done + 1);
 		if (likely(op->slot))
 			op->slot->done++;
 	}

@@ -60,8 +60,9 @@ static u32 pirn_reserve(struct pirn_channel *ch, u32 nr)
  */
 long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait, u64 deadline)
 {
-	u32 reserved;
+	unsigned long began = jiffies;
 	long used = 0;
+	u32 reserved;
 	int err = 0;
 
 	if (to_submit > ch->sq_entries)
@@ -91,6 +92,9 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait, u64 deadline)
 		ch->submitter = NULL;
 		ch->in_flight -= reserved - used;
 		ch->counters.submitted += used;
+		/* More than a tick: something held us back, throttling mostly. */
+		if (unlikely(jiffies - began > 1))
+			ch->counters.slow_submits++;
 	}
 	if (wait && !err) {
 		err = pirn_wait(ch, deadline);

@@ -19,7 +19,6 @@
 
 #include "pirn.h"
 
-struct workqueue_struct *pirn_io_wq;
 struct workqueue_struct *pirn_free_wq;
 
 /*
@@ -153,20 +152,9 @@ static int __init pirn_init(void)
 {
 	int err;
 
-	/*
-	 * Unbound: the CPU that submitted is busy with a core that does not
-	 * yield.  Two queues: ops stuck behind a hung device must not keep
-	 * channels from being freed.  No WQ_MEM_RECLAIM: reclaim does not
-	 * depend on ops, and what ops call may flush queues without it.
-	 */
-	pirn_io_wq = alloc_workqueue("pirn_io", WQ_UNBOUND, 0);
-	if (!pirn_io_wq)
-		return -ENOMEM;
 	pirn_free_wq = alloc_workqueue("pirn_free", WQ_UNBOUND, 0);
-	if (!pirn_free_wq) {
-		err = -ENOMEM;
-		goto destroy_io;
-	}
+	if (!pirn_free_wq)
+		return -ENOMEM;
 	err = pirn_stats_init();
 	if (err)
 		goto destroy_free;
@@ -181,8 +169,6 @@ exit_stats:
 	pirn_stats_exit();
 destroy_free:
 	destroy_workqueue(pirn_free_wq);
-destroy_io:
-	destroy_workqueue(pirn_io_wq);
 	return err;
 }
 
@@ -191,8 +177,8 @@ destroy_io:
  * its memory is freed, so nothing is alive here.  What can still be running is
  * the last instructions of those who let go:
  *
- * - a work item, after its last op or the channel was gone: destroy_workqueue()
- *   waits until it has returned;
+ * - a work item, after the channel was gone: destroy_workqueue() waits until it
+ *   has returned;
  * - bi_end_io, after it queued the free of the channel: in an interrupt or with
  *   preemption off free_module() waits for it with its RCU grace period, and
  *   preempted in a thread synchronize_rcu_tasks() does, for that thread has not
@@ -201,7 +187,6 @@ destroy_io:
 static void __exit pirn_exit(void)
 {
 	misc_deregister(&pirn_dev);
-	destroy_workqueue(pirn_io_wq);
 	destroy_workqueue(pirn_free_wq);
 	synchronize_rcu_tasks();
 	pirn_stats_exit();

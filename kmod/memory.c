@@ -10,37 +10,32 @@
 #include "pirn.h"
 
 /*
- * Charges pages to the caller's user, against the caller's RLIMIT_MEMLOCK.  The
- * user and not the mm: fds are passed on and outlive their creator, and what is
- * charged to a dead mm is never given back.  The user keeps a reference, which
- * pirn_uncharge() drops.
+ * Charges pages to user, on whom the caller has a reference, against the
+ * caller's RLIMIT_MEMLOCK.  The user and not the mm: fds are passed on and
+ * outlive their creator, and what is charged to a dead mm is never given back.
  *
  * Returns 0 or -ENOMEM.
  */
-int pirn_charge(struct user_struct **user, unsigned long nr_pages)
+int pirn_charge(struct user_struct *user, unsigned long nr_pages)
 {
-	struct user_struct *me = current_user();
-	unsigned long limit = ULONG_MAX;
-	long old;
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	long old = atomic_long_read(&user->locked_vm);
+	unsigned long new;
 
-	if (!capable(CAP_IPC_LOCK))
-		limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-
-	old = atomic_long_read(&me->locked_vm);
 	do {
-		unsigned long new = old + nr_pages;
-
-		if (new < nr_pages || new > limit)
+		new = old + nr_pages;
+		if (new < nr_pages)
 			return -ENOMEM;
-	} while (!atomic_long_try_cmpxchg(&me->locked_vm, &old, old + nr_pages));
-	*user = get_uid(me);
+		/* Asked only when it matters: the question is audited. */
+		if (new > limit && !capable(CAP_IPC_LOCK))
+			return -ENOMEM;
+	} while (!atomic_long_try_cmpxchg(&user->locked_vm, &old, new));
 	return 0;
 }
 
 void pirn_uncharge(struct user_struct *user, unsigned long nr_pages)
 {
 	atomic_long_sub(nr_pages, &user->locked_vm);
-	free_uid(user);
 }
 
 /* Pages mapped between two looks at whether somebody wants us to stop. */

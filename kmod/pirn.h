@@ -72,6 +72,7 @@ struct pirn_target {
 	struct file		*file;
 	struct block_device	*bdev;
 	struct address_space	*mapping;	/* the device's page cache */
+	u64			bytes;		/* of the device, at ATTACH */
 	u32			issued;
 	u32			done;
 };
@@ -140,6 +141,7 @@ struct pirn_counters {
 	u64			wakeups;
 	u64			remote_completions;
 	u64			worker_punts;
+	u64			slow_submits;
 };
 
 /* An ENTER asleep.  On its stack; woken is written under pirn_channel.lock. */
@@ -198,11 +200,11 @@ struct pirn_channel {
 	struct user_struct	*charged;
 	unsigned long		charged_pages;
 	struct list_head	stats_link;	/* pirn_stats_mutex */
+	struct workqueue_struct	*worker;	/* for ops that may block */
 	struct work_struct	free_work;
 };
 
 /* main.c */
-extern struct workqueue_struct *pirn_io_wq;	/* ops that may block */
 extern struct workqueue_struct *pirn_free_wq;	/* channels to be freed */
 
 /* ctl.c: process context */
@@ -248,7 +250,7 @@ struct pirn_pool *pirn_pool_get_fd(int fd);
 void pirn_pool_put(struct pirn_pool *pool);
 
 /* memory.c: process context */
-int pirn_charge(struct user_struct **user, unsigned long nr_pages);
+int pirn_charge(struct user_struct *user, unsigned long nr_pages);
 void pirn_uncharge(struct user_struct *user, unsigned long nr_pages);
 int pirn_mmap_pages(struct vm_area_struct *vma, struct page **pages,
 		    unsigned long nr_pages);
@@ -259,6 +261,15 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait,
 
 /* submit.c: the submitter */
 u32 pirn_submit(struct pirn_channel *ch, u32 reserved);
+
+/*
+ * What pool offsets are multiples of, less one.  The device's own demand, and a
+ * block: the file's path wants every piece of memory to be blocks too.
+ */
+static inline u32 pirn_memory_mask(struct block_device *bdev)
+{
+	return bdev_dma_alignment(bdev) | (bdev_logical_block_size(bdev) - 1);
+}
 
 /* block.c */
 bool pirn_block_issue(struct pirn_op *op);		/* the submitter */

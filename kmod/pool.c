@@ -12,9 +12,12 @@
  * fails, pirn_pool_free() undoes what nr_pages and charged say has been done.
  */
 #include <linux/anon_inodes.h>
+#include <linux/cpuset.h>
 #include <linux/file.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
+#include <linux/nospec.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -33,34 +36,24 @@
 
 static void pirn_pool_free(struct pirn_pool *pool)
 {
-	unsigned long i = 0;
+	unsigned long i, nr;
 
-	if (pool->user) {
+	for (i = 0; i < pool->nr_pages; i += nr) {
+		nr = min(pool->nr_pages - i, PIRN_PIN_BATCH);
 		/* Devices wrote to them behind the page tables' back. */
-		while (i < pool->nr_pages) {
-			unsigned long nr = min(pool->nr_pages - i,
-					       PIRN_PIN_BATCH);
-
+		if (pool->user)
 			unpin_user_pages_dirty_lock(pool->pages + i, nr, true);
-			i += nr;
-			cond_resched();
-		}
-	} else {
-		/* One reference per allocation: heads count, tails do not. */
-		while (i < pool->nr_pages) {
-			struct page *page = pool->pages[i];
-
-			i += compound_nr(page);
-			put_page(page);
-			cond_resched();
-		}
+		else
+			release_pages(pool->pages + i, nr);
+		cond_resched();
 	}
 	kvfree(pool->runs);
 	kvfree(pool->run_start);
 	kvfree(pool->run_of);
 	kvfree(pool->pages);
-	if (pool->charged)
+	if (pool->charged_pages)
 		pirn_uncharge(pool->charged, pool->charged_pages);
+	free_uid(pool->charged);
 	kfree(pool);
 }
 
@@ -80,12 +73,14 @@ u64 pirn_pool_max_bytes(void)
 /*
  * Fills the pool from the page allocator, largest pieces first.  The order only
  * goes down, so the loop ends.  The flags keep to the node, and to the cpuset
- * of the caller, which GFP_KERNEL would not.
+ * of the caller, which GFP_KERNEL would not.  A piece is split into pages that
+ * are freed one by one: somebody's reference to one of them, which may outlive
+ * the pool and its charge, then holds a page and not megabytes.
  */
 static int pirn_pool_allocate(struct pirn_pool *pool, unsigned long nr_pages)
 {
 	gfp_t gfp = GFP_USER | __GFP_ACCOUNT | __GFP_THISNODE | __GFP_NOWARN |
-		    __GFP_COMP | __GFP_ZERO;
+		    __GFP_ZERO;
 	unsigned int order = PIRN_LARGEST_ORDER;
 	unsigned long i;
 	struct page *page;
@@ -106,6 +101,8 @@ static int pirn_pool_allocate(struct pirn_pool *pool, unsigned long nr_pages)
 			order--;
 			continue;
 		}
+		if (order)
+			split_page(page, order);
 		for (i = 0; i < 1ul << order; i++)
 			pool->pages[pool->nr_pages++] = nth_page(page, i);
 	}
@@ -175,6 +172,33 @@ static int pirn_pool_pin(struct pirn_pool *pool, unsigned long start,
 }
 
 /*
+ * A pin holds the whole of a huge page, of which the caller may have named a
+ * part: the rest is charged too.  One that is met again after another is charged
+ * again, which is on the safe side.
+ */
+static int pirn_pool_charge_whole(struct pirn_pool *pool)
+{
+	struct page *head, *last = NULL;
+	unsigned long i, whole = 0;
+	int err;
+
+	for (i = 0; i < pool->nr_pages; i++) {
+		head = compound_head(pool->pages[i]);
+		if (head != last)
+			whole += compound_nr(head);
+		last = head;
+		if (!(i % PIRN_PIN_BATCH))
+			cond_resched();
+	}
+	if (whole <= pool->charged_pages)
+		return 0;
+	err = pirn_charge(pool->charged, whole - pool->charged_pages);
+	if (!err)
+		pool->charged_pages = whole;
+	return err;
+}
+
+/*
  * Whether page continues the run that prev ends.  Besides the addresses the
  * struct pages have to be consecutive, as those who walk a bio_vec step from
  * one to the next.
@@ -235,7 +259,7 @@ static int pirn_pool_construct(struct pirn_pool *pool,
 	unsigned long nr_pages = arg->bytes >> PAGE_SHIFT;
 	int err;
 
-	err = pirn_charge(&pool->charged, nr_pages);
+	err = pirn_charge(pool->charged, nr_pages);
 	if (err)
 		return err;
 	pool->charged_pages = nr_pages;
@@ -246,7 +270,8 @@ static int pirn_pool_construct(struct pirn_pool *pool,
 	if (!pool->pages || !pool->run_of)
 		return -ENOMEM;
 	if (pool->user)
-		err = pirn_pool_pin(pool, arg->addr, nr_pages);
+		err = pirn_pool_pin(pool, arg->addr, nr_pages) ?:
+		      pirn_pool_charge_whole(pool);
 	else
 		err = pirn_pool_allocate(pool, nr_pages);
 	if (err)
@@ -305,6 +330,8 @@ struct pirn_pool *pirn_pool_get_fd(int fd)
 
 static int pirn_pool_check(const struct pirn_pool_create *arg)
 {
+	int node;
+
 	if (arg->flags & ~PIRN_POOL_USER)
 		return -EINVAL;
 	if (!arg->bytes || !IS_ALIGNED(arg->bytes, PAGE_SIZE) ||
@@ -323,10 +350,23 @@ static int pirn_pool_check(const struct pirn_pool_create *arg)
 		return -EINVAL;
 	if (arg->node == NUMA_NO_NODE)
 		return 0;
-	if (arg->node < 0 || arg->node >= MAX_NUMNODES ||
-	    !node_state(arg->node, N_MEMORY))
+	if (arg->node < 0 || arg->node >= MAX_NUMNODES)
+		return -EINVAL;
+	node = array_index_nospec(arg->node, MAX_NUMNODES);
+	if (!node_state(node, N_MEMORY) ||
+	    !node_isset(node, cpuset_current_mems_allowed))
 		return -EINVAL;
 	return 0;
+}
+
+/* The caller's node, or the next one that its cpuset allows. */
+static int pirn_local_node(void)
+{
+	int node = numa_mem_id();
+
+	if (!node_isset(node, cpuset_current_mems_allowed))
+		node = next_node_in(node, cpuset_current_mems_allowed);
+	return node;
 }
 
 /* Returns the pool's file, or an error pointer. */
@@ -345,9 +385,10 @@ struct file *pirn_pool_create(struct pirn_pool_create *arg)
 	refcount_set(&pool->ref, 1);
 	pool->bytes = arg->bytes;
 	pool->user = arg->flags & PIRN_POOL_USER;
+	pool->charged = get_uid(current_user());
 	pool->node = arg->node;
 	if (!pool->user && pool->node == NUMA_NO_NODE)
-		pool->node = numa_mem_id();
+		pool->node = pirn_local_node();
 	err = pirn_pool_construct(pool, arg);
 	if (err)
 		goto free_pool;

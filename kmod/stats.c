@@ -34,6 +34,7 @@ static const struct pirn_stat pirn_stats[] = {
 	PIRN_STAT(wakeups),
 	PIRN_STAT(remote_completions),
 	PIRN_STAT(worker_punts),
+	PIRN_STAT(slow_submits),
 };
 
 #define PIRN_NR_STATS ARRAY_SIZE(pirn_stats)

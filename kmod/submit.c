@@ -140,6 +140,25 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 }
 
 /*
+ * The op's device has no room.  When everything of ours in flight is on that
+ * same device, a CQE of it tells user space to come again, and the order of the
+ * queue is kept.  Else the worker waits for room in our place: nothing might
+ * come, or from another device only, and what is queued behind for that one
+ * must not wait for this.
+ */
+static noinline bool pirn_only_target_busy(struct pirn_op *op, u32 credits)
+{
+	struct pirn_channel *ch = op->channel;
+	u32 own, all;
+
+	spin_lock_irq(&ch->lock);
+	own = op->target->issued - op->target->done - 1;
+	all = ch->in_flight - credits;
+	spin_unlock_irq(&ch->lock);
+	return own && own == all;
+}
+
+/*
  * Consumes the next SQE.  credits are in hand, one for it.  Returns false when
  * it has to stay in the queue.
  */
@@ -157,17 +176,18 @@ static bool pirn_submit_one(struct pirn_channel *ch, u32 credits)
 	if (likely(pirn_block_issue(op)))
 		return true;
 
-	/*
-	 * The device has no room.  When an op of ours is in flight its CQE
-	 * tells user space to come again, and the order of the queue is kept;
-	 * else nothing would, and the worker waits for room in our place.
-	 */
-	if (READ_ONCE(ch->in_flight) > credits) {
+	if (pirn_only_target_busy(op, credits)) {
 		pirn_op_unget(op);
 		return false;
 	}
 	pirn_block_punt(op);
 	return true;
+}
+
+static void pirn_plug(struct blk_plug *plug, u32 nr)
+{
+	blk_start_plug(plug);
+	plug->nr_ios = min(nr, PIRN_PLUG_REQUESTS);
 }
 
 /*
@@ -178,19 +198,20 @@ u32 pirn_submit(struct pirn_channel *ch, u32 credits)
 {
 	bool batch = credits > 1;
 	struct blk_plug plug;
-	u32 used;
+	u32 used = 0;
 
-	if (batch) {
-		blk_start_plug(&plug);
-		plug.nr_ios = min(credits, PIRN_PLUG_REQUESTS);
-	}
-	for (used = 0; used < credits; used++) {
-		if (!pirn_submit_one(ch, credits - used))
-			break;
+	if (batch)
+		pirn_plug(&plug, credits);
+	while (used < credits && pirn_submit_one(ch, credits - used)) {
 		ch->sq_head++;
-		if (fatal_signal_pending(current)) {
-			used++;
+		used++;
+		if (fatal_signal_pending(current))
 			break;
+		/* What is plugged goes out before somebody else's turn. */
+		if (unlikely(need_resched()) && used < credits) {
+			blk_finish_plug(&plug);
+			cond_resched();
+			pirn_plug(&plug, credits - used);
 		}
 	}
 	if (batch)

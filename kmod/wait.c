@@ -73,7 +73,7 @@ static bool pirn_sleep(ktime_t *expires)
  * lock held, returns without.  deadline in nanoseconds of the caller's
  * CLOCK_MONOTONIC, 0 for none.
  *
- * Returns 0, -EBUSY, -EINTR or -ETIME.
+ * Returns 0, -EINTR or -ETIME.
  */
 int pirn_wait(struct pirn_channel *ch, u64 deadline)
 	__releases(&ch->lock)

@@ -14,6 +14,9 @@
 
 #include "pirn.h"
 
+/* Retired identities looked at for each that is new. */
+#define PIRN_IDENT_LOOKS	16u
+
 static void pirn_ident_free(struct pirn_ident *ident)
 {
 	put_cred(ident->cred);
@@ -47,13 +50,14 @@ static struct pirn_ident *pirn_ident_of_current(void)
 
 /*
  * Replaces the channel's identity by the caller's if that is another one, and
- * frees those before it that no op in flight needs.  So there are never more
- * than ops in flight and one.
+ * frees of those before it, oldest first, some that no op in flight needs.  More
+ * are looked at than come in, so there are never many more than ops in flight.
+ * A completion that has counted itself in done never touches the identity again.
  */
 static noinline int pirn_ident_replace(struct pirn_channel *ch)
 {
 	struct pirn_ident *ident, *next;
-	LIST_HEAD(unused);
+	u32 looks = PIRN_IDENT_LOOKS;
 
 	ident = pirn_ident_of_current();
 	if (!ident)
@@ -62,13 +66,15 @@ static noinline int pirn_ident_replace(struct pirn_channel *ch)
 		list_add(&ch->ident->retired, &ch->retired_idents);
 	ch->ident = ident;
 
-	spin_lock_irq(&ch->lock);
-	list_for_each_entry_safe(ident, next, &ch->retired_idents, retired)
-		if (ident->issued == ident->done)
-			list_move(&ident->retired, &unused);
-	spin_unlock_irq(&ch->lock);
-	list_for_each_entry_safe(ident, next, &unused, retired)
-		pirn_ident_free(ident);
+	list_for_each_entry_safe_reverse(ident, next, &ch->retired_idents,
+					 retired) {
+		if (ident->issued == READ_ONCE(ident->done)) {
+			list_del(&ident->retired);
+			pirn_ident_free(ident);
+		}
+		if (!--looks)
+			break;
+	}
 	return 0;
 }
 
@@ -102,7 +108,7 @@ void pirn_punt(struct pirn_op *op)
 	spin_lock_irqsave(&ch->lock, flags);
 	ch->counters.worker_punts++;
 	spin_unlock_irqrestore(&ch->lock, flags);
-	queue_work(pirn_io_wq, &op->work);
+	queue_work(ch->worker, &op->work);
 }
 
 /* Reads or writes through the file, as pread() and pwrite() on it would. */

@@ -25,7 +25,8 @@
  * Errnos, each with one meaning (the same in a CQE's res, there negative)
  *
  *   ENOTTY      no such ioctl on this kind of fd
- *   E2BIG       a field this kernel does not know is not zero
+ *   E2BIG       a field this kernel does not know is not zero, or size is more
+ *               than a page
  *   EINVAL      a known field, flag or reserved field holds a value that is
  *               not allowed, an address, length or offset is not aligned, or
  *               a target's file is not open with O_DIRECT
@@ -36,6 +37,8 @@
  *               with that index, or its file is not open in that direction
  *   ENXIO       in a CQE: no pool with that index
  *   ENOENT      DETACH: nothing is attached at that index
+ *   ENODEV      mmap() of a pool of the caller's own memory
+ *   EMFILE      the process has too many fds; ENFILE the system
  *   ENFILE      the channel's table of targets or pools is full
  *   EBUSY       somebody is in ENTER on this channel, or DETACH of a target or
  *               pool with ops in flight
@@ -43,7 +46,8 @@
  *               write to a read-only device
  *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded; from ENTER:
  *               nothing was submitted, try again
- *   EINTR       a signal came before anything was submitted
+ *   EINTR       a signal came before anything was submitted; from POOL_CREATE
+ *               and mmap() a fatal one
  *   ETIME       the deadline passed before anything was submitted
  *   ENOSPC      in a CQE: a write that starts at or past the end of a device
  *   ETXTBSY     in a CQE: a write to a device in use as swap
@@ -153,7 +157,8 @@ struct pirn_pool_create {
  * shared mapping: the permission is checked here and not again.  Cached pages
  * of the device are written back and dropped; may block.
  * EBADF, EINVAL (no O_DIRECT), EOPNOTSUPP (a regular file, a zoned device,
- * anything else), ENFILE, EACCES and others from the security module, EBUSY.
+ * anything else), ENFILE, ENOMEM, EACCES and others from the security module, EIO
+ * when writing back failed, now or unnoticed before.
  */
 struct pirn_target_attach {
 	__u32 size;
@@ -170,7 +175,7 @@ struct pirn_target_detach {
 	__u32 index;
 };
 
-/* PIRN_IOC_POOL_ATTACH: @fd is a pool.  EBADF, ENFILE, EBUSY. */
+/* PIRN_IOC_POOL_ATTACH: @fd is a pool.  EBADF, EINVAL, ENFILE, ENOMEM. */
 struct pirn_pool_attach {
 	__u32 size;
 	__u32 flags;		/* none are defined: must be zero */
@@ -198,8 +203,8 @@ struct pirn_pool_detach {
  *
  * Both return how many SQEs were consumed, which may be fewer than asked: an
  * SQE is consumed only while ops in flight plus CQEs not yet read are fewer
- * than cq_entries, and not while the device has no room for it and ops are in
- * flight.  The rest stays where it is: call again with it when CQEs came.  A
+ * than cq_entries, and not while its device has no room and all ops in flight
+ * are on that device.  The rest stays where it is: call again with it when CQEs came.  A
  * consumed SQE gives exactly one CQE, also when it was invalid.
  *
  * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came, or
@@ -224,8 +229,8 @@ struct pirn_enter {
 
 /*
  * PIRN_IOC_NOTIFY: no argument (zero).  Ends the current wait of the channel's
- * ENTER, or the next one if none is waiting.  Any process with the fd; never
- * blocks.
+ * ENTER, or the next one with WAIT if none is waiting; until then poll() finds
+ * the channel readable.  Any process with the fd; never blocks.
  */
 
 /* What an SQE asks for. */
@@ -249,8 +254,8 @@ enum pirn_op_code {
  * READ and WRITE use every field; offset and len are multiples of the target's
  * block_bytes, pool_offset of its memory_align.  What crosses the end is clipped;
  * what starts at or past it gives 0 to a read, ENOSPC to a write, and so does an
- * offset of 2^63 and more.  FSYNC uses target.  What an op does not use must be
- * zero.
+ * offset of 2^63 and more; EIO when the device is gone.  FSYNC uses target.  What
+ * an op does not use must be zero.
  */
 struct pirn_sqe {
 	__u8  op;		/* enum pirn_op_code */

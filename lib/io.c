@@ -132,22 +132,29 @@ static inline int check_file(struct pirn_core *core,
 	return 0;
 }
 
-/*
- * An error of making durable stays with the file: the kernel reports it once.
- * The first is kept.  What says that the request was wrong is none.
- */
+/* An error of making durable stays with the file: the kernel tells it once. */
 static void sync_failed(struct pirn_file *file, int error)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&file->fsync_error, &none, error);
+}
+
+/*
+ * A write that was to be durable and failed may have used up such an error, but
+ * not when its answer is that the write itself was wrong, or had no room.
+ */
+static void dsync_failed(struct pirn_file *file, int error)
 {
 	static const int requests[] = {
 		-EINVAL, -EBADF, -EFAULT, -EPERM, -EROFS, -ENOSPC, -EFBIG,
 		-ENXIO, -ETXTBSY,
 	};
-	int none = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(requests); i++)
 		if (error == requests[i])
 			return;
-	atomic_compare_exchange_strong(&file->fsync_error, &none, error);
+	sync_failed(file, error);
 }
 
 /*
@@ -188,7 +195,7 @@ static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
 		n = op_run(core, op);
 		if (unlikely(n < 0)) {
 			if (op->dsync)
-				sync_failed(file, n);
+				dsync_failed(file, n);
 			return pirn_fail_plain(core, n);
 		}
 		done += (size_t)n;
@@ -267,11 +274,15 @@ static int fsync_at_home(void *arg)
 	}
 	file->syncing = true;
 	op.file_slot = pirn_file_slot(core, file);
-	err = op.file_slot < 0 ? op.file_slot : op_run(core, &op);
-	if (err)
-		sync_failed(file, err);
-	else
-		err = atomic_load(&file->fsync_error);
+	if (op.file_slot < 0) {
+		err = op.file_slot;	/* never issued: nothing is lost by it */
+	} else {
+		err = op_run(core, &op);
+		if (err)
+			sync_failed(file, err);
+		else
+			err = atomic_load(&file->fsync_error);
+	}
 	next = pirn_queue_pop(&file->sync_waiting);
 	if (next)
 		pirn_fiber_ready(core, next);

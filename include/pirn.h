@@ -188,12 +188,27 @@ PIRN_API int pirn_park(void);
 /* Makes @fiber, of this core, runnable, or its next park return.  -EXDEV. */
 PIRN_API int pirn_unpark(struct pirn_fiber *fiber);
 
+/*
+ * 64 random bits of this core's own sequence, not for secrets; 0 outside a core.
+ * In a simulation the seed decides them.
+ */
+PIRN_API uint64_t pirn_random(void);
+
 /* ------------------------------------------------------------------ time */
+
+/* A deadline that never comes. */
+#define PIRN_NEVER UINT64_MAX
 
 /* CLOCK_MONOTONIC now; 0 outside a core. */
 PIRN_API uint64_t pirn_now(void);
 
-/* Parks for @ns, or until @deadline (at once when it has passed).  Return 0. */
+/* The same, read once a turn when first asked for: cheap, and a turn old. */
+PIRN_API uint64_t pirn_turn_time(void);
+
+/*
+ * Parks for @ns, or until @deadline (at once when it has passed).  0, or why the
+ * fiber's scope has ended, then perhaps earlier.
+ */
 PIRN_API int pirn_sleep(uint64_t ns);
 PIRN_API int pirn_sleep_until(uint64_t deadline);
 
@@ -256,6 +271,14 @@ PIRN_API int64_t pirn_size(struct pirn_file *file);
 
 /* Sets the length of a regular file (-EINVAL for others).  Blocks the core. */
 PIRN_API int pirn_truncate(struct pirn_file *file, uint64_t bytes);
+
+/*
+ * As rename(2) and unlink(2); pirn_sync_dir() makes the names in a directory
+ * durable, new and renamed ones too.  Park.
+ */
+PIRN_API int pirn_rename(const char *from, const char *to);
+PIRN_API int pirn_unlink(const char *path);
+PIRN_API int pirn_sync_dir(const char *path);
 
 /*
  * What offset and length of direct IO are multiples of, and what buffer

@@ -18,6 +18,12 @@ struct pirn_backend_ops {
 	int (*probe)(char *why, size_t why_bytes);
 
 	/*
+	 * Starts all cores of a prepared runtime, runs their turns until it stops,
+	 * and stops them: pirn_host_run(), or a simulator's own.
+	 */
+	int (*run)(struct pirn_runtime *rt, char *why, size_t why_bytes);
+
+	/*
 	 * The backend's part of a core.  start runs on the core's own thread and
 	 * leaves a line in @why when it fails; stop runs after every thread has
 	 * ended, with no op in flight.
@@ -34,8 +40,9 @@ struct pirn_backend_ops {
 	int (*pool_attach)(struct pirn_core *core, struct pirn_pool *pool);
 
 	/*
-	 * Files.  open fills fd, block_device, block_bytes and memory_align;
-	 * attach gives the slot by which this core's ops name it.
+	 * Files.  open fills handle, block_bytes and memory_align; attach gives
+	 * the slot by which this core's ops name it.  What names a path, and
+	 * truncate, may park the fiber.
 	 */
 	int (*file_open)(struct pirn_core *core, struct pirn_file *file,
 			 const char *path, int flags, mode_t mode);
@@ -44,6 +51,10 @@ struct pirn_backend_ops {
 	int (*file_truncate)(struct pirn_file *file, uint64_t bytes);
 	int (*file_attach)(struct pirn_core *core, struct pirn_file *file);
 	void (*file_detach)(struct pirn_core *core, int slot);
+	int (*rename)(struct pirn_core *core, const char *from, const char *to);
+	int (*unlink)(struct pirn_core *core, const char *path);
+	/* Makes the names in a directory durable. */
+	int (*dir_sync)(struct pirn_core *core, const char *path);
 
 	/* Takes an op for the next enter; false when there is no room now. */
 	bool (*queue)(struct pirn_core *core, struct pirn_op *op);
@@ -60,9 +71,14 @@ struct pirn_backend_ops {
 	/* Ends the wait of a core, or its next one.  From any thread. */
 	void (*wake)(struct pirn_core *core);
 
-	uint64_t (*now)(void);
-	int (*thread_start)(struct pirn_core *core, void *(*fn)(void *core));
-	void (*thread_join)(struct pirn_core *core);
+	uint64_t (*now)(struct pirn_core *core);
+	/* What this core's random numbers start from. */
+	uint64_t (*seed)(struct pirn_core *core);
+	/*
+	 * Before a turn's fibers run: may change the order of core->runnable and
+	 * core->turn_switches.  NULL: neither.
+	 */
+	void (*perturb)(struct pirn_core *core);
 };
 
 extern const struct pirn_backend_ops pirn_kmod_ops;
@@ -73,14 +89,18 @@ const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend);
 /* The best that works, or NULL; one line of why into @why either way. */
 const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes);
 
-/* What backends on a real kernel share: backend.c. */
-uint64_t pirn_host_now(void);
-int pirn_host_thread_start(struct pirn_core *core, void *(*fn)(void *core));
-void pirn_host_thread_join(struct pirn_core *core);
+/* What backends on a real kernel share: host.c, host_file.c. */
+int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes);
+uint64_t pirn_host_now(struct pirn_core *core);
+uint64_t pirn_host_seed(struct pirn_core *core);
 int pirn_host_open(struct pirn_core *core, struct pirn_file *file,
 		   const char *path, int flags, mode_t mode);
 void pirn_host_close(struct pirn_file *file);
 int64_t pirn_host_size(struct pirn_file *file);
 int pirn_host_truncate(struct pirn_file *file, uint64_t bytes);
+int pirn_host_rename(struct pirn_core *core, const char *from, const char *to);
+int pirn_host_unlink(struct pirn_core *core, const char *path);
+int pirn_host_dir_sync(struct pirn_core *core, const char *path);
+bool pirn_host_is_block(const struct pirn_file *file);
 
 #endif /* PIRN_BACKEND_H */

@@ -15,6 +15,7 @@
 #include "lib.h"
 #include "sanitizer.h"
 #include "schedule.h"
+#include "wait.h"
 
 __thread struct pirn_core *pirn_this_core;
 
@@ -22,7 +23,7 @@ void pirn_fibers_run(struct pirn_core *core)
 {
 	struct pirn_fiber *fiber;
 
-	core->budget = PIRN_TURN_SWITCHES - 1;	/* this switch is one */
+	core->budget = core->turn_switches - 1;	/* this switch is one */
 	fiber = pirn_queue_pop(&core->runnable);
 	if (fiber)
 		pirn_switch_to(core, &core->reactor, fiber);
@@ -40,8 +41,8 @@ static void fiber_end(struct pirn_core *core, struct pirn_fiber *self)
 	self->ended = true;
 	if (self->call)
 		pirn_call_reply(core, self->call, self->result, 0);
-	if (self->joiner)
-		pirn_fiber_ready(core, self->joiner);
+	if (self->joiner.first)
+		pirn_wait_end(core, self->joiner.first, 0);
 	else if (self->detached)
 		pirn_stack_put(core, self);
 
@@ -95,11 +96,16 @@ int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
 	san_stack_fresh(fiber);
 	fiber->fn = fn;
 	fiber->arg = arg;
-	fiber->user_parked = false;
+	fiber->name = NULL;
 	fiber->permit = false;
 	fiber->detached = false;
 	fiber->ended = false;
-	fiber->joiner = NULL;
+	fiber->shield = 0;
+	fiber->wait = NULL;
+	fiber->parked = NULL;
+	fiber->joiner = (struct pirn_waiters){ NULL, NULL };
+	fiber->scope = NULL;
+	fiber->cleanup = NULL;
 	fiber->call = NULL;
 	prepare_stack(fiber);
 	core->fibers++;
@@ -153,12 +159,16 @@ int pirn_join(struct pirn_fiber *fiber, int *result)
 		return err;
 	if (fiber == core->current)
 		return pirn_fail(core, -EDEADLK, "a fiber cannot join itself");
-	if (fiber->detached || fiber->joiner)
+	if (fiber->detached || fiber->joiner.first)
 		return pirn_fail(core, -EINVAL, "the fiber is %s",
 				 fiber->detached ? "detached" : "joined already");
 	if (!fiber->ended) {
-		fiber->joiner = core->current;
-		pirn_fiber_stop(core);
+		struct pirn_wait wait;
+
+		err = pirn_wait_until(core, &fiber->joiner, &wait, NULL,
+				      UINT64_MAX);
+		if (err)
+			return err;
 	}
 	if (result)
 		*result = fiber->result;
@@ -177,7 +187,7 @@ int pirn_detach(struct pirn_fiber *fiber)
 	err = check_mine(core, fiber);
 	if (err)
 		return err;
-	if (fiber->detached || fiber->joiner)
+	if (fiber->detached || fiber->joiner.first)
 		return pirn_fail(core, -EINVAL, "the fiber is %s",
 				 fiber->detached ? "detached already" : "joined");
 	fiber->detached = true;
@@ -206,17 +216,19 @@ int pirn_yield(void)
 int pirn_park(void)
 {
 	struct pirn_core *core = pirn_this();
-	struct pirn_fiber *self;
+	struct pirn_wait wait;
+	int err;
 
 	if (!core)
 		return -EPERM;
-	self = core->current;
-	if (self->permit) {
-		self->permit = false;
+	if (core->current->permit) {
+		core->current->permit = false;
 		return 0;
 	}
-	self->user_parked = true;
-	return pirn_fiber_stop(core);
+	core->current->parked = &wait;
+	err = pirn_wait_until(core, NULL, &wait, NULL, UINT64_MAX);
+	core->current->parked = NULL;
+	return err;
 }
 
 int pirn_unpark(struct pirn_fiber *fiber)
@@ -229,11 +241,9 @@ int pirn_unpark(struct pirn_fiber *fiber)
 	err = check_mine(core, fiber);
 	if (err)
 		return err;
-	if (fiber->user_parked) {
-		fiber->user_parked = false;
-		pirn_fiber_ready(core, fiber);
-	} else {
+	if (fiber->wait && fiber->wait == fiber->parked)
+		pirn_wait_end(core, fiber->wait, 0);
+	else
 		fiber->permit = true;
-	}
 	return 0;
 }

@@ -34,7 +34,7 @@ static struct pirn_file *file_make(struct pirn_runtime *rt)
 		return NULL;
 	memset(file, 0, bytes);
 	file->rt = rt;
-	file->fd = -1;
+	file->handle = -1;
 	for (uint32_t i = 0; i < rt->cores; i++)
 		file->on[i].slot = -1;
 	return file;
@@ -192,11 +192,43 @@ int pirn_truncate(struct pirn_file *file, uint64_t bytes)
 	err = pirn_file_check(core, file);
 	if (err)
 		return err;
-	if (file->block_device || bytes > INT64_MAX)
-		return pirn_fail(core, -EINVAL,
-				 "pirn_truncate: not a regular file, or too long");
+	if (bytes > INT64_MAX)
+		return pirn_fail(core, -EINVAL, "pirn_truncate: too long");
 	err = core->ops->file_truncate(file, bytes);
 	return err ? pirn_fail_plain(core, err) : 0;
+}
+
+int pirn_rename(const char *from, const char *to)
+{
+	struct pirn_core *core = pirn_this();
+
+	if (!core)
+		return -EPERM;
+	if (!from || !to)
+		return pirn_fail(core, -EINVAL, "pirn_rename: a path is NULL");
+	return core->ops->rename(core, from, to);
+}
+
+int pirn_unlink(const char *path)
+{
+	struct pirn_core *core = pirn_this();
+
+	if (!core)
+		return -EPERM;
+	if (!path)
+		return pirn_fail(core, -EINVAL, "pirn_unlink: path is NULL");
+	return core->ops->unlink(core, path);
+}
+
+int pirn_sync_dir(const char *path)
+{
+	struct pirn_core *core = pirn_this();
+
+	if (!core)
+		return -EPERM;
+	if (!path)
+		return pirn_fail(core, -EINVAL, "pirn_sync_dir: path is NULL");
+	return core->ops->dir_sync(core, path);
 }
 
 uint32_t pirn_block_bytes(const struct pirn_file *file)

@@ -193,10 +193,10 @@ static int kmod_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
 		.node = core->node,
 	};
 	char *at;
-	int err;
+	int fd, err;
 
-	pool->fd = ioctl(k->device, PIRN_IOC_POOL_CREATE, &create);
-	if (pool->fd < 0) {
+	fd = ioctl(k->device, PIRN_IOC_POOL_CREATE, &create);
+	if (fd < 0) {
 		err = -errno;
 		snprintf(why, why_bytes,
 			 "no pool of %llu KiB on node %d: %s%s",
@@ -207,16 +207,16 @@ static int kmod_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
 	}
 	at = reserve(create.bytes, pool);
 	if (!at || mmap(at, create.bytes, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_FIXED, pool->fd, 0) == MAP_FAILED) {
+			MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
 		err = -errno;
 		snprintf(why, why_bytes, "mapping the pool: %s",
 			 strerror(-err));
 		if (at)
 			munmap(pool->map_base, pool->map_bytes);
-		close(pool->fd);
-		pool->fd = -1;
+		close(fd);
 		return err;
 	}
+	pool->handle = fd;
 	pool->base = at;
 	pool->bytes = create.bytes;
 	return 0;
@@ -225,15 +225,15 @@ static int kmod_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
 static void kmod_pool_unmap(struct pirn_pool *pool)
 {
 	munmap(pool->map_base, pool->map_bytes);
-	close(pool->fd);
-	pool->fd = -1;
+	close((int)pool->handle);
+	pool->handle = -1;
 }
 
 static int kmod_pool_attach(struct pirn_core *core, struct pirn_pool *pool)
 {
 	struct kmod *k = core->backend;
 	struct pirn_pool_attach attach = {
-		.size = sizeof(attach), .fd = pool->fd,
+		.size = sizeof(attach), .fd = (int)pool->handle,
 	};
 	int err;
 
@@ -260,7 +260,7 @@ static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
 		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
 	if (err)
 		return err;
-	if (!file->block_device) {
+	if (!pirn_host_is_block(file)) {
 		pirn_host_close(file);
 		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
 	}
@@ -277,7 +277,7 @@ static int kmod_file_attach(struct pirn_core *core, struct pirn_file *file)
 {
 	struct kmod *k = core->backend;
 	struct pirn_target_attach attach = {
-		.size = sizeof(attach), .fd = file->fd,
+		.size = sizeof(attach), .fd = (int)file->handle,
 	};
 	int err;
 
@@ -415,6 +415,7 @@ static void kmod_wake(struct pirn_core *core)
 const struct pirn_backend_ops pirn_kmod_ops = {
 	.name = "kmod",
 	.probe = kmod_probe,
+	.run = pirn_host_run,
 	.core_start = kmod_core_start,
 	.core_stop = kmod_core_stop,
 	.pool_map = kmod_pool_map,
@@ -426,12 +427,14 @@ const struct pirn_backend_ops pirn_kmod_ops = {
 	.file_truncate = pirn_host_truncate,
 	.file_attach = kmod_file_attach,
 	.file_detach = kmod_file_detach,
+	.rename = pirn_host_rename,
+	.unlink = pirn_host_unlink,
+	.dir_sync = pirn_host_dir_sync,
 	.queue = kmod_queue,
 	.enter = kmod_enter,
 	.ready = kmod_ready,
 	.reap = kmod_reap,
 	.wake = kmod_wake,
 	.now = pirn_host_now,
-	.thread_start = pirn_host_thread_start,
-	.thread_join = pirn_host_thread_join,
+	.seed = pirn_host_seed,
 };

@@ -55,8 +55,17 @@ static inline void pirn_full_fence(void)
 struct pirn_core;
 struct pirn_runtime;
 struct pirn_backend_ops;
+struct pirn_scope;
+struct pirn_cleanup;
+struct pirn_wait;
 
 /* ------------------------------------------------------- fiber.c, stack.c */
+
+/* Those who wait for one thing, first in first out; zeroed is empty. */
+struct pirn_waiters {
+	struct pirn_wait *first;
+	struct pirn_wait *last;
+};
 
 /* Lies at the top of its own stack; the stack pools keep it in a free list. */
 struct pirn_fiber {
@@ -65,12 +74,19 @@ struct pirn_fiber {
 	struct pirn_core *core;
 	int (*fn)(void *arg);
 	void *arg;
+	const char *name;		/* not copied; may be NULL */
 	int result;
-	bool user_parked;		/* in pirn_park() */
 	bool permit;			/* unparked before it parked */
 	bool detached;
 	bool ended;
-	struct pirn_fiber *joiner;
+	uint32_t shield;		/* depth of shielded sections */
+	struct pirn_wait *wait;		/* that it stopped in and may be ended early */
+	struct pirn_wait *parked;	/* of the last pirn_park() */
+	struct pirn_waiters joiner;	/* one at most */
+	struct pirn_scope *scope;	/* the innermost it is in */
+	struct pirn_fiber *scope_next;	/* of the scope it was made in */
+	struct pirn_fiber *scope_prev;
+	struct pirn_cleanup *cleanup;	/* handlers, last pushed first */
 	struct pirn_call *call;		/* the caller's, when made by pirn_call() */
 	void *stack_low;		/* lowest usable byte */
 	size_t stack_bytes;
@@ -127,16 +143,21 @@ void pirn_fiber_start(void);
 
 /* --------------------------------------------------------------- timer.c */
 
+struct pirn_timer_list {		/* circular; of a bucket, or a timer's place */
+	struct pirn_timer_list *next;
+	struct pirn_timer_list *prev;
+};
+
+/* Owned by whoever armed it until it fires or is disarmed. */
 struct pirn_timer {
-	struct pirn_timer *next;
+	struct pirn_timer_list list;	/* next NULL: not armed */
 	uint64_t when;
-	struct pirn_fiber *fiber;
+	void (*fire)(struct pirn_core *core, struct pirn_timer *timer);
 };
 
 struct pirn_timer_bucket {
-	struct pirn_timer *head;	/* in the order they were armed */
-	struct pirn_timer *tail;
-	uint64_t least;			/* deadline in it, when it is not empty */
+	struct pirn_timer_list list;	/* in the order they were armed */
+	uint64_t least;			/* no deadline in it is earlier */
 };
 
 /*
@@ -146,13 +167,63 @@ struct pirn_timer_bucket {
 struct pirn_timers {
 	uint64_t last;
 	uint64_t next;			/* no timer is due before; UINT64_MAX: none */
-	uint64_t nonempty;		/* bit b - 1: bucket b holds something */
+	uint64_t nonempty;		/* bit b - 1: bucket b may hold something */
 	struct pirn_timer_bucket bucket[65];
 };
 
 void pirn_timers_start(struct pirn_timers *timers, uint64_t now);
+/* @timer->when and ->fire are set; fire runs in the reactor and may not park. */
 void pirn_timer_arm(struct pirn_timers *timers, struct pirn_timer *timer);
+static inline void pirn_timer_disarm(struct pirn_timer *timer)
+{
+	timer->list.prev->next = timer->list.next;
+	timer->list.next->prev = timer->list.prev;
+	timer->list.next = NULL;
+}
+static inline bool pirn_timer_armed(const struct pirn_timer *timer)
+{
+	return timer->list.next;
+}
 void pirn_timers_expire(struct pirn_core *core, uint64_t now);
+
+/* ---------------------------------------------------------------- wait.c */
+
+/*
+ * A fiber stopped in something that may be ended early, by its deadline or by
+ * the end of its scope.  On the fiber's own stack; see wait.h.
+ */
+struct pirn_wait {
+	struct pirn_wait *next;
+	struct pirn_wait *prev;
+	struct pirn_waiters *in;	/* NULL: in none */
+	struct pirn_fiber *fiber;
+	/* Ended early: it has left ->in, and this puts right what else it held. */
+	void (*left)(struct pirn_core *core, struct pirn_wait *wait);
+	int result;
+	struct pirn_timer timer;
+};
+
+/* Ends a wait early with @error, if the fiber is in one. */
+void pirn_wait_break(struct pirn_core *core, struct pirn_fiber *fiber,
+		     int error);
+void pirn_wait_timed_out(struct pirn_core *core, struct pirn_timer *timer);
+/* Why this fiber may not park now: its scope's error, or 0. */
+int pirn_wait_refused(const struct pirn_fiber *fiber);
+
+/* ------------------------------------------------------------- foreign.c */
+
+/*
+ * Something from a thread that is no core: run in the reactor, where it must
+ * not park; then it belongs to whoever made it again.
+ */
+struct pirn_foreign {
+	struct pirn_foreign *next;
+	void (*run)(struct pirn_core *core, struct pirn_foreign *item);
+};
+
+/* From any thread; the caller knows that the runtime does not end meanwhile. */
+void pirn_foreign_send(struct pirn_core *core, struct pirn_foreign *item);
+void pirn_foreign_receive(struct pirn_core *core);
 
 /* ------------------------------------------------------------- message.c */
 
@@ -203,7 +274,7 @@ struct pirn_outbox {
 	bool dirty;			/* something sent, the receiver not looked at */
 	struct pirn_call *replies;	/* that found no room, first in first out */
 	struct pirn_call *replies_last;
-	struct pirn_queue waiting;	/* fibers with a call that found no room */
+	struct pirn_waiters waiting;	/* fibers with a message that found no room */
 };
 
 int pirn_mailboxes_start(struct pirn_runtime *rt);
@@ -226,7 +297,7 @@ struct pirn_pool {
 	char *base;
 	uint64_t bytes;
 	uint32_t owner;			/* the core whose fibers allocate from it */
-	int fd;				/* kmod: the pool's; else -1 */
+	intptr_t handle;		/* the backend's own */
 	size_t map_bytes;		/* what to unmap, from map_base */
 	char *map_base;
 	uint32_t pages;
@@ -281,9 +352,8 @@ struct pirn_file {
 	uint32_t home;			/* the core that opened it, and syncs it */
 	bool syncing;			/* there: a sync is under way */
 	struct pirn_queue sync_waiting;
-	int fd;
+	intptr_t handle;		/* the backend's own */
 	int flags;
-	bool block_device;
 	uint32_t block_bytes;
 	uint32_t memory_align;
 	_Atomic int fsync_error;
@@ -310,6 +380,7 @@ struct pirn_core {
 	/* What every switch touches. */
 	bool live;
 	int budget;			/* switches left in this turn */
+	int turn_switches;		/* of fibers, in one turn */
 	struct pirn_fiber *current;
 	struct pirn_queue runnable;
 	struct pirn_fiber reactor;	/* the thread's own stack */
@@ -323,6 +394,8 @@ struct pirn_core {
 	uint32_t in_flight;		/* ops queued or submitted, not completed */
 	int32_t *pool_slot;		/* the backend's index of each core's pool */
 
+	uint64_t time;			/* of this turn, when time_known */
+	bool time_known;
 	struct pirn_timers timers;
 	struct pirn_stacks stacks;
 	struct pirn_pool pool;
@@ -334,8 +407,9 @@ struct pirn_core {
 	int cpu;
 	int node;
 	uint32_t fibers;
-	pthread_t thread;
 	struct pirn_core_stats stats;
+	uint64_t random[4];		/* xoshiro256++ */
+	pthread_t thread;		/* host.c */
 	char reason[192];
 
 	/*
@@ -343,6 +417,7 @@ struct pirn_core {
 	 * or makes room for it: one of enum pirn_sleeping.
 	 */
 	_Atomic uint32_t sleeping pirn_aligned;
+	_Atomic(struct pirn_foreign *) foreign;	/* last come first */
 } pirn_aligned;
 
 struct pirn_runtime {
@@ -356,13 +431,16 @@ struct pirn_runtime {
 	_Atomic bool stop;
 	struct pirn_file *files;	/* open ones, under lock */
 
-	/* Starting: each core reports, then waits for the verdict. */
 	pthread_mutex_t lock;
+
+	/* host.c.  Starting: each core reports, then waits for the verdict. */
 	pthread_cond_t changed;
 	uint32_t started;
 	int start_error;
 	bool start_verdict;
 	char start_message[256];
+
+	void *world;			/* sim.c */
 };
 
 extern __thread struct pirn_core *pirn_this_core;
@@ -383,7 +461,41 @@ static inline int pirn_file_slot(struct pirn_core *core, struct pirn_file *file)
 	return likely(slot >= 0) ? slot : pirn_file_attach(core, file);
 }
 
-void pirn_core_run(struct pirn_core *core);
+/* The time of this turn: the clock is read once, when it is first asked for. */
+uint64_t pirn_core_read_time(struct pirn_core *core);
+static inline uint64_t pirn_core_time(struct pirn_core *core)
+{
+	return core->time_known ? core->time : pirn_core_read_time(core);
+}
+
+/*
+ * One pass: everything that has come in, then fibers, then everything that goes
+ * out.  Keeps nothing between calls but what is in @core, so that any thread
+ * may run any core's turns, one at a time.
+ */
+void pirn_core_turn(struct pirn_core *core);
+
+/* -------------------------------------------------------------- runtime.c */
+
+/*
+ * What a backend's run() is made of.  prepare: options and cores, nothing runs;
+ * dispose undoes it.  start: everything a core makes itself, on the thread that
+ * will run its turns, and for core 0 the first fiber; stop undoes it, for all
+ * cores, after the last turn of any and pirn_runtime_close_files().
+ */
+int pirn_runtime_prepare(struct pirn_runtime *rt, const struct pirn_options *opt,
+			 char *why, size_t why_bytes);
+void pirn_runtime_dispose(struct pirn_runtime *rt);
+int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes);
+void pirn_core_stop(struct pirn_core *core);
+void pirn_runtime_close_files(struct pirn_runtime *rt);
+void pirn_random_start(struct pirn_core *core, uint64_t seed);
+
+static inline bool pirn_stopping(const struct pirn_runtime *rt)
+{
+	return atomic_load_explicit(&rt->stop, memory_order_acquire);
+}
+
 int pirn_fail(struct pirn_core *core, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same when there is no more to say than the errno. */

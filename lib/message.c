@@ -40,6 +40,7 @@
 #include "backend.h"
 #include "lib.h"
 #include "schedule.h"
+#include "wait.h"
 
 static uint32_t ring_entries(const struct pirn_runtime *rt)
 {
@@ -170,9 +171,9 @@ static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
 		send_reply(core, out, call, call->result, call->error);
 	}
 	/* Each sends when it runs; its place is kept until then. */
-	while (!out->replies && out->waiting.head && has_room(core, out)) {
+	while (!out->replies && out->waiting.first && has_room(core, out)) {
 		out->promised++;
-		pirn_fiber_ready(core, pirn_queue_pop(&out->waiting));
+		pirn_wait_end(core, out->waiting.first, 0);
 	}
 }
 
@@ -240,7 +241,7 @@ void pirn_messages_receive(struct pirn_core *core)
 bool pirn_mailboxes_stuck(const struct pirn_core *core)
 {
 	for (uint32_t to = 0; to < core->rt->cores; to++)
-		if (core->out[to].replies || core->out[to].waiting.head)
+		if (core->out[to].replies || core->out[to].waiting.first)
 			return true;
 	return false;
 }
@@ -256,7 +257,7 @@ bool pirn_messages_ready(struct pirn_core *core)
 					 memory_order_acquire) == in->head + 1)
 			return true;
 		if (unlikely(core->out[i].replies ||
-			     core->out[i].waiting.head) &&
+			     core->out[i].waiting.first) &&
 		    has_room(core, &core->out[i]))
 			return true;
 	}
@@ -291,7 +292,7 @@ void pirn_messages_flush(struct pirn_core *core)
 		struct pirn_inbox *in = &core->in[i];
 		bool sent;
 
-		if (unlikely(out->replies || out->waiting.head))
+		if (unlikely(out->replies || out->waiting.first))
 			outbox_retry(core, out);
 		if (!out->dirty && !in->moved)
 			continue;
@@ -309,25 +310,42 @@ void pirn_messages_flush(struct pirn_core *core)
 	}
 }
 
+/*
+ * Parks until there is room for a message.  An error of the wait: there is none
+ * and nothing was sent.
+ */
+static int wait_for_room(struct pirn_core *core, struct pirn_outbox *out)
+{
+	struct pirn_wait wait;
+	int err;
+
+	if (likely(!out->replies && !out->waiting.first &&
+		   has_room(core, out)))
+		return 0;
+	core->stats.calls_parked++;
+	err = pirn_wait_until(core, &out->waiting, &wait, NULL, UINT64_MAX);
+	if (!err)
+		out->promised--;
+	return err;
+}
+
 /* Parks until there is room, sends, parks until the reply has come. */
-static void call_core(struct pirn_core *core, uint32_t to,
-		      struct pirn_message *message, struct pirn_call *call)
+static int call_core(struct pirn_core *core, uint32_t to,
+		     struct pirn_message *message, struct pirn_call *call)
 {
 	struct pirn_outbox *out = &core->out[to];
+	int err;
 
+	core->stats.calls_sent++;
+	err = wait_for_room(core, out);
+	if (unlikely(err))
+		return err;
 	call->caller = core->current;
 	call->from = core->index;
 	message->call = call;
-	core->stats.calls_sent++;
-	if (unlikely(out->replies || out->waiting.head ||
-		     !has_room(core, out))) {
-		core->stats.calls_parked++;
-		pirn_queue_push(&out->waiting, core->current);
-		pirn_fiber_stop(core);
-		out->promised--;
-	}
 	send(core, out, message);
 	pirn_fiber_stop(core);
+	return 0;
 }
 
 int pirn_call_inline(struct pirn_core *core, uint32_t to,
@@ -337,11 +355,15 @@ int pirn_call_inline(struct pirn_core *core, uint32_t to,
 		.kind = PIRN_MESSAGE_INLINE, .fn = fn, .arg = arg,
 	};
 	struct pirn_call call;
+	int err;
 
 	if (to == core->index)
 		return fn(arg);
-	call_core(core, to, &message, &call);
-	return call.result;
+	/* What the library does for itself is done even in an ended scope. */
+	core->current->shield++;
+	err = call_core(core, to, &message, &call);
+	core->current->shield--;
+	return err ? err : call.result;
 }
 
 /* ---------------------------------------------------------------- public */
@@ -353,6 +375,7 @@ int pirn_call(unsigned int to, int (*fn)(void *arg), void *arg, int *result)
 		.kind = PIRN_MESSAGE_CALL, .fn = fn, .arg = arg,
 	};
 	struct pirn_call call;
+	int err;
 
 	if (!core)
 		return -EPERM;
@@ -361,7 +384,9 @@ int pirn_call(unsigned int to, int (*fn)(void *arg), void *arg, int *result)
 				 core->rt->cores);
 	if (!fn)
 		return pirn_fail(core, -EINVAL, "pirn_call: fn is NULL");
-	call_core(core, to, &message, &call);
+	err = call_core(core, to, &message, &call);
+	if (err)
+		return err;
 	if (call.error)
 		return pirn_fail(core, call.error,
 				 "core %u could not make a fiber for the call",

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Starting and ending a runtime: options, cores, threads.
+ * Starting and ending a runtime: options and cores.
  *
- * The thread in pirn_run() makes the cores and their mailboxes, each core's own
- * thread then makes its backend, pool and stacks, on its CPU and so on its node.
- * No core runs before all could start; none is taken apart before all have ended.
+ * The thread in pirn_run() makes the cores and their mailboxes; the backend's run
+ * then starts each on a thread of its own (host.c), where it makes its backend,
+ * pool and stacks, on its CPU and so on its node.
  */
 #include <sched.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "sanitizer.h"
 #include "schedule.h"
 
 #ifndef MADV_WIPEONFORK
@@ -176,7 +177,7 @@ static struct pirn_core *core_make(struct pirn_runtime *rt, uint32_t index,
 	core->ops = rt->ops;
 	core->index = index;
 	core->cpu = cpu;
-	core->pool.fd = -1;
+	core->pool.handle = -1;
 	core->pool.owner = index;
 	core->out = calloc(rt->cores, sizeof(*core->out));
 	core->in = aligned_alloc(PIRN_LINE, rt->cores * sizeof(*core->in));
@@ -221,65 +222,7 @@ static void cores_free(struct pirn_runtime *rt)
 	free(rt->core);
 }
 
-/* ---------------------------------------------------------------- threads */
-
-/* Everything a core makes itself. */
-static int core_start(struct pirn_core *core, char *why, size_t why_bytes)
-{
-	unsigned int cpu, node;
-	int err;
-
-	/* This thread already runs where it stays. */
-	if (!getcpu(&cpu, &node))
-		core->node = (int)node;
-	pirn_mailboxes_touch(core);
-	err = core->ops->core_start(core, why, why_bytes);
-	if (err)
-		return err;
-	err = core->ops->pool_map(core, why, why_bytes);
-	if (err)
-		return err;
-	if (pirn_pool_start(&core->pool)) {
-		snprintf(why, why_bytes, "no memory to manage the pool");
-		return -ENOMEM;
-	}
-	pirn_stacks_start(&core->stacks, core->rt->opt.stack_bytes);
-	pirn_timers_start(&core->timers, core->ops->now());
-	core->live = true;
-	return 0;
-}
-
-/* Runs after every core's thread has ended; undoes what core_start did. */
-static void core_stop(struct pirn_core *core)
-{
-	pirn_stacks_stop(core);
-	pirn_pool_stop(&core->pool);
-	if (core->pool.base)
-		core->ops->pool_unmap(&core->pool);
-	core->ops->core_stop(core);
-}
-
-/* Says how the start went and waits until it is known how all went. */
-static bool start_report(struct pirn_core *core, int err, const char *why)
-{
-	struct pirn_runtime *rt = core->rt;
-	bool go;
-
-	pthread_mutex_lock(&rt->lock);
-	rt->started++;
-	if (err && !rt->start_error) {
-		rt->start_error = err;
-		snprintf(rt->start_message, sizeof(rt->start_message),
-			 "core %u: %s", core->index,
-			 why[0] ? why : strerror(-err));
-	}
-	pthread_cond_broadcast(&rt->changed);
-	while (!rt->start_verdict)
-		pthread_cond_wait(&rt->changed, &rt->lock);
-	go = !rt->start_error;
-	pthread_mutex_unlock(&rt->lock);
-	return go;
-}
+/* ---------------------------------------------------------- start and stop */
 
 /* The first fiber: when it ends, so does the runtime. */
 static int main_fiber(void *arg)
@@ -300,70 +243,66 @@ static int main_fiber(void *arg)
 	return 0;
 }
 
-static void *core_thread(void *arg)
+static int main_fiber_make(struct pirn_core *core, char *why, size_t why_bytes)
 {
-	struct pirn_core *core = arg;
 	struct pirn_fiber *fiber;
-	char why[192] = "";
+	int err = pirn_fiber_make(core, &fiber, main_fiber, core->rt);
+
+	if (err) {
+		snprintf(why, why_bytes, "%s", core->reason);
+		return err;
+	}
+	fiber->name = "main";
+	fiber->detached = true;
+	pirn_fiber_ready(core, fiber);
+	return 0;
+}
+
+int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
+{
+	unsigned int cpu, node;
 	int err;
 
 	pirn_this_core = core;
-	err = core_start(core, why, sizeof(why));
-	if (!err && !core->index) {
-		err = pirn_fiber_make(core, &fiber, main_fiber, core->rt);
-		if (err)
-			snprintf(why, sizeof(why), "%s", core->reason);
-		else {
-			fiber->detached = true;
-			pirn_fiber_ready(core, fiber);
-		}
+	/* This thread already runs where it stays. */
+	if (!getcpu(&cpu, &node))
+		core->node = (int)node;
+	core->turn_switches = PIRN_TURN_SWITCHES;
+	core->current = &core->reactor;
+	core->reactor.core = core;
+	san_thread_start(&core->reactor);
+	pirn_mailboxes_touch(core);
+	err = core->ops->core_start(core, why, why_bytes);
+	if (err)
+		return err;
+	err = core->ops->pool_map(core, why, why_bytes);
+	if (err)
+		return err;
+	if (pirn_pool_start(&core->pool)) {
+		snprintf(why, why_bytes, "no memory to manage the pool");
+		return -ENOMEM;
 	}
-	if (start_report(core, err, why))
-		pirn_core_run(core);
-	if (core->ops->core_leave)
-		core->ops->core_leave(core);
-	core->live = false;
-	pirn_this_core = NULL;
-	return NULL;
+	pirn_stacks_start(&core->stacks, core->rt->opt.stack_bytes);
+	pirn_timers_start(&core->timers, core->ops->now(core));
+	pirn_random_start(core, core->ops->seed(core));
+	core->live = true;
+	return core->index ? 0 : main_fiber_make(core, why, why_bytes);
 }
 
-/* Starts every core, waits for the end of all, takes all apart. */
-static int cores_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
+void pirn_core_stop(struct pirn_core *core)
 {
-	uint32_t threads = 0;
-	int err = 0;
+	pirn_stacks_stop(core);
+	pirn_pool_stop(&core->pool);
+	if (core->pool.base)
+		core->ops->pool_unmap(&core->pool);
+	core->ops->core_stop(core);
+}
 
-	for (; threads < rt->cores && !err; threads++) {
-		err = rt->ops->thread_start(rt->core[threads], core_thread);
-		if (err)
-			break;
-	}
-	pthread_mutex_lock(&rt->lock);
-	if (err) {
-		rt->start_error = err;
-		snprintf(rt->start_message, sizeof(rt->start_message),
-			 "starting thread %u on CPU %d: %s", threads,
-			 rt->core[threads]->cpu, strerror(-err));
-	}
-	while (rt->started < threads)
-		pthread_cond_wait(&rt->changed, &rt->lock);
-	rt->start_verdict = true;
-	err = rt->start_error;
-	pthread_cond_broadcast(&rt->changed);
-	pthread_mutex_unlock(&rt->lock);
-
-	for (uint32_t i = 0; i < threads; i++)
-		rt->ops->thread_join(rt->core[i]);
+void pirn_runtime_close_files(struct pirn_runtime *rt)
+{
 	while (rt->files)
 		pirn_file_free(rt->ops, rt->files);
-	for (uint32_t i = 0; i < threads; i++)
-		core_stop(rt->core[i]);
-	if (err)
-		snprintf(why, why_bytes, "%s", rt->start_message);
-	return err;
 }
-
-/* ---------------------------------------------------------------- public */
 
 static void message_give(const struct pirn_options *opt, const char *text)
 {
@@ -373,11 +312,12 @@ static void message_give(const struct pirn_options *opt, const char *text)
 		snprintf(opt->message, opt->message_bytes, "%s", text);
 }
 
-static int run(struct pirn_runtime *rt, const struct pirn_options *opt,
-	       char *why, size_t why_bytes)
+int pirn_runtime_prepare(struct pirn_runtime *rt, const struct pirn_options *opt,
+			 char *why, size_t why_bytes)
 {
 	int *cpus, count, err;
 
+	pthread_mutex_init(&rt->lock, NULL);
 	err = options_copy(&rt->opt, opt, why, why_bytes);
 	if (!err)
 		err = options_check(&rt->opt, why, why_bytes);
@@ -400,13 +340,18 @@ static int run(struct pirn_runtime *rt, const struct pirn_options *opt,
 		goto out;
 	message_give(opt, why);
 	err = cores_make(rt, cpus, why, why_bytes);
-	if (!err)
-		err = cores_run(rt, why, why_bytes);
-	cores_free(rt);
 out:
 	free(cpus);
 	return err;
 }
+
+void pirn_runtime_dispose(struct pirn_runtime *rt)
+{
+	cores_free(rt);
+	pthread_mutex_destroy(&rt->lock);
+}
+
+/* ---------------------------------------------------------------- public */
 
 int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
 	     int *result)
@@ -423,11 +368,10 @@ int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
 		snprintf(why, sizeof(why), "pirn_run: fn is NULL");
 		err = -EINVAL;
 	} else {
-		pthread_mutex_init(&rt.lock, NULL);
-		pthread_cond_init(&rt.changed, NULL);
-		err = run(&rt, opt, why, sizeof(why));
-		pthread_cond_destroy(&rt.changed);
-		pthread_mutex_destroy(&rt.lock);
+		err = pirn_runtime_prepare(&rt, opt, why, sizeof(why));
+		if (!err)
+			err = rt.ops->run(&rt, why, sizeof(why));
+		pirn_runtime_dispose(&rt);
 	}
 	if (err)
 		message_give(opt, why[0] ? why : strerror(-err));
@@ -467,6 +411,42 @@ const char *pirn_reason(void)
 	struct pirn_core *core = pirn_this();
 
 	return core ? core->reason : "";
+}
+
+/* xoshiro256++ of Blackman and Vigna, started with splitmix64. */
+void pirn_random_start(struct pirn_core *core, uint64_t seed)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(core->random); i++) {
+		uint64_t z = seed += 0x9e3779b97f4a7c15;
+
+		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+		z = (z ^ z >> 27) * 0x94d049bb133111eb;
+		core->random[i] = z ^ z >> 31;
+	}
+}
+
+static inline uint64_t rotate_left(uint64_t x, unsigned int bits)
+{
+	return x << bits | x >> (64 - bits);
+}
+
+uint64_t pirn_random(void)
+{
+	struct pirn_core *core = pirn_this();
+	uint64_t *s, result, t;
+
+	if (!core)
+		return 0;
+	s = core->random;
+	result = rotate_left(s[0] + s[3], 23) + s[0];
+	t = s[1] << 17;
+	s[2] ^= s[0];
+	s[3] ^= s[1];
+	s[1] ^= s[2];
+	s[0] ^= s[3];
+	s[2] ^= t;
+	s[3] = rotate_left(s[3], 45);
+	return result;
 }
 
 int pirn_core_stats(struct pirn_core_stats *stats)

@@ -7,12 +7,42 @@
  * Time only goes forward: `last` is a time that has come.  A timer lies in the
  * bucket numbered by the highest bit in which its deadline differs from `last`,
  * so every timer in a lower bucket is due before every one in a higher, arming
- * touches one list, and a timer moves down at most 64 times in its life, whatever
- * the number of others.
+ * and disarming touch one list, and a timer moves down at most 64 times in its
+ * life, whatever the number of others.
+ *
+ * Most timers are deadlines, and are disarmed long before they are due.  That
+ * leaves a bucket's `least`, its bit in `nonempty` and `next` as they were: they
+ * are bounds, put right when their time has come.
  */
 #include "backend.h"
 #include "lib.h"
-#include "schedule.h"
+#include "wait.h"
+
+static void list_start(struct pirn_timer_list *list)
+{
+	list->next = list;
+	list->prev = list;
+}
+
+/* Moves all of @from, which is not empty, to @to. */
+static void list_take(struct pirn_timer_list *to, struct pirn_timer_list *from)
+{
+	*to = *from;
+	to->next->prev = to;
+	to->prev->next = to;
+	list_start(from);
+}
+
+static struct pirn_timer *list_pop(struct pirn_timer_list *list)
+{
+	struct pirn_timer *timer;
+
+	if (list->next == list)
+		return NULL;
+	timer = container_of(list->next, struct pirn_timer, list);
+	pirn_timer_disarm(timer);
+	return timer;
+}
 
 static uint32_t bucket_of(const struct pirn_timers *timers, uint64_t when)
 {
@@ -25,17 +55,14 @@ static void bucket_add(struct pirn_timers *timers, struct pirn_timer *timer)
 {
 	uint32_t b = bucket_of(timers, timer->when);
 	struct pirn_timer_bucket *bucket = &timers->bucket[b];
+	struct pirn_timer_list *list = &bucket->list;
 
-	timer->next = NULL;
-	if (bucket->head) {
-		bucket->tail->next = timer;
-		if (timer->when < bucket->least)
-			bucket->least = timer->when;
-	} else {
-		bucket->head = timer;
+	if (list->next == list || timer->when < bucket->least)
 		bucket->least = timer->when;
-	}
-	bucket->tail = timer;
+	timer->list.next = list;
+	timer->list.prev = list->prev;
+	list->prev->next = &timer->list;
+	list->prev = &timer->list;
 	if (b)
 		timers->nonempty |= 1ull << (b - 1);
 }
@@ -43,6 +70,8 @@ static void bucket_add(struct pirn_timers *timers, struct pirn_timer *timer)
 void pirn_timers_start(struct pirn_timers *timers, uint64_t now)
 {
 	memset(timers, 0, sizeof(*timers));
+	for (unsigned int b = 0; b < ARRAY_SIZE(timers->bucket); b++)
+		list_start(&timers->bucket[b].list);
 	timers->last = now;
 	timers->next = UINT64_MAX;
 }
@@ -62,44 +91,56 @@ void pirn_timer_arm(struct pirn_timers *timers, struct pirn_timer *timer)
 static bool advance(struct pirn_timers *timers, uint64_t now)
 {
 	struct pirn_timer_bucket *bucket;
-	struct pirn_timer *timer, *next;
+	struct pirn_timer_list list;
+	struct pirn_timer *timer;
 
-	if (!timers->nonempty) {
-		timers->next = UINT64_MAX;
-		return false;
+	for (;;) {
+		if (!timers->nonempty) {
+			timers->next = UINT64_MAX;
+			return false;
+		}
+		bucket = &timers->bucket[__builtin_ctzll(timers->nonempty) + 1];
+		if (bucket->list.next != &bucket->list)
+			break;
+		timers->nonempty &= timers->nonempty - 1;
 	}
-	bucket = &timers->bucket[__builtin_ctzll(timers->nonempty) + 1];
 	timers->next = bucket->least;
 	if (bucket->least > now)
 		return false;
 	timers->last = bucket->least;
-	timer = bucket->head;
-	bucket->head = NULL;
+	list_take(&list, &bucket->list);
 	timers->nonempty &= timers->nonempty - 1;
-	for (; timer; timer = next) {
-		next = timer->next;
+	while ((timer = list_pop(&list)))
 		bucket_add(timers, timer);
-	}
 	return true;
 }
 
 /*
- * Wakes what is due, in the order of deadlines and for equal ones of arming;
+ * Fires what is due, in the order of deadlines and for equal ones of arming;
  * timers armed for a time already past come first, in the order of arming.
  */
 void pirn_timers_expire(struct pirn_core *core, uint64_t now)
 {
 	struct pirn_timers *timers = &core->timers;
+	struct pirn_timer_list *past = &timers->bucket[0].list, due;
 	struct pirn_timer *timer;
 
 	while (now >= timers->next) {
-		timer = timers->bucket[0].head;
-		timers->bucket[0].head = NULL;
-		for (; timer; timer = timer->next)
-			pirn_fiber_ready(core, timer->fiber);
-		if (!advance(timers, now))
+		if (past->next != past) {
+			list_take(&due, past);
+			while ((timer = list_pop(&due)))
+				timer->fire(core, timer);
+		}
+		if (!advance(timers, now) && past->next == past)
 			return;
 	}
+}
+
+uint64_t pirn_core_read_time(struct pirn_core *core)
+{
+	core->time = core->ops->now(core);
+	core->time_known = true;
+	return core->time;
 }
 
 /* ---------------------------------------------------------------- public */
@@ -108,32 +149,40 @@ uint64_t pirn_now(void)
 {
 	struct pirn_core *core = pirn_this();
 
-	return core ? core->ops->now() : 0;
+	return core ? core->ops->now(core) : 0;
+}
+
+uint64_t pirn_turn_time(void)
+{
+	struct pirn_core *core = pirn_this();
+
+	return core ? pirn_core_time(core) : 0;
+}
+
+/* Nobody else ends this wait. */
+static int sleep_until(struct pirn_core *core, uint64_t deadline)
+{
+	struct pirn_wait wait;
+	int err = pirn_wait_until(core, NULL, &wait, NULL, deadline);
+
+	return err == -ETIMEDOUT && !pirn_wait_refused(core->current) ? 0 : err;
 }
 
 int pirn_sleep_until(uint64_t deadline)
 {
 	struct pirn_core *core = pirn_this();
-	struct pirn_timer timer;
 
-	if (!core)
-		return -EPERM;
-	timer.when = deadline;
-	timer.fiber = core->current;
-	pirn_timer_arm(&core->timers, &timer);
-	pirn_fiber_stop(core);
-	return 0;
+	return core ? sleep_until(core, deadline) : -EPERM;
 }
 
 int pirn_sleep(uint64_t ns)
 {
 	struct pirn_core *core = pirn_this();
-	uint64_t now, deadline;
+	uint64_t deadline;
 
 	if (!core)
 		return -EPERM;
-	now = core->ops->now();
-	if (__builtin_add_overflow(now, ns, &deadline))
+	if (__builtin_add_overflow(core->ops->now(core), ns, &deadline))
 		deadline = UINT64_MAX;
-	return pirn_sleep_until(deadline);
+	return sleep_until(core, deadline);
 }

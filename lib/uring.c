@@ -229,7 +229,7 @@ static int uring_pool_map(struct pirn_core *core, char *why, size_t why_bytes)
 	size_t bytes = core->rt->opt.pool_bytes;
 	uintptr_t at;
 
-	pool->fd = -1;
+	pool->handle = -1;
 	if (!map_huge(core, bytes)) {
 		pool->map_bytes = ((bytes + PIRN_HUGE - 1) &
 				   ~(size_t)(PIRN_HUGE - 1)) + PIRN_HUGE;
@@ -286,8 +286,8 @@ static int uring_pool_attach(struct pirn_core *core, struct pirn_pool *pool)
 static int uring_file_attach(struct pirn_core *core, struct pirn_file *file)
 {
 	struct uring *u = core->backend;
+	int fd = (int)file->handle, err;
 	uint32_t slot = 0;
-	int err;
 
 	while (slot < u->file_slots && u->file_used[slot])
 		slot++;
@@ -295,14 +295,14 @@ static int uring_file_attach(struct pirn_core *core, struct pirn_file *file)
 		return pirn_fail(core, -ENFILE, "%u files are in use on core %u",
 				 slot, core->index);
 	if (u->files) {
-		err = io_uring_register_files_update(&u->ring, slot, &file->fd,
+		err = io_uring_register_files_update(&u->ring, slot, &fd,
 						     1);
 		if (err < 0)
 			return pirn_fail(core, err, "registering a file: %s",
 					 strerror(-err));
 	}
 	u->file_used[slot] = 1;
-	u->fd[slot] = file->fd;
+	u->fd[slot] = fd;
 	return (int)slot;
 }
 
@@ -383,7 +383,7 @@ static void wake_arm(struct uring *u)
 static int wait_until(struct pirn_core *core, struct uring *u,
 		      uint64_t deadline)
 {
-	uint64_t now = core->ops->now();
+	uint64_t now = core->ops->now(core);
 	struct __kernel_timespec ts = { 0 };
 	struct io_uring_cqe *cqe;
 
@@ -476,6 +476,7 @@ static void uring_wake(struct pirn_core *core)
 const struct pirn_backend_ops pirn_uring_ops = {
 	.name = "uring",
 	.probe = uring_probe,
+	.run = pirn_host_run,
 	.core_start = uring_core_start,
 	.core_stop = uring_core_stop,
 	.core_leave = uring_core_leave,
@@ -488,12 +489,14 @@ const struct pirn_backend_ops pirn_uring_ops = {
 	.file_truncate = pirn_host_truncate,
 	.file_attach = uring_file_attach,
 	.file_detach = uring_file_detach,
+	.rename = pirn_host_rename,
+	.unlink = pirn_host_unlink,
+	.dir_sync = pirn_host_dir_sync,
 	.queue = uring_queue,
 	.enter = uring_enter,
 	.ready = uring_ready,
 	.reap = uring_reap,
 	.wake = uring_wake,
 	.now = pirn_host_now,
-	.thread_start = pirn_host_thread_start,
-	.thread_join = pirn_host_thread_join,
+	.seed = pirn_host_seed,
 };

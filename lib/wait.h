@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one way to stop a fiber that may be ended early.
+ *
+ * Whoever has what the fiber waits for calls pirn_wait_end(); its deadline and
+ * the end of its scope call pirn_wait_break().  Each first takes the record out
+ * of its queue and clears fiber->wait, so that the other finds nothing to end:
+ * a wait has exactly one result, and who was given something was not timed out.
+ */
+#ifndef PIRN_WAIT_H
+#define PIRN_WAIT_H
+
+#include "lib.h"
+#include "schedule.h"
+
+static inline void pirn_waiters_add(struct pirn_waiters *waiters,
+				    struct pirn_wait *wait)
+{
+	wait->in = waiters;
+	wait->next = NULL;
+	wait->prev = waiters->last;
+	if (waiters->last)
+		waiters->last->next = wait;
+	else
+		waiters->first = wait;
+	waiters->last = wait;
+}
+
+static inline void pirn_waiters_remove(struct pirn_wait *wait)
+{
+	struct pirn_waiters *waiters = wait->in;
+
+	if (wait->prev)
+		wait->prev->next = wait->next;
+	else
+		waiters->first = wait->next;
+	if (wait->next)
+		wait->next->prev = wait->prev;
+	else
+		waiters->last = wait->prev;
+	wait->in = NULL;
+}
+
+/* Ends a wait with @result: its fiber is runnable. */
+static inline void pirn_wait_end(struct pirn_core *core, struct pirn_wait *wait,
+				 int result)
+{
+	if (wait->in)
+		pirn_waiters_remove(wait);
+	wait->result = result;
+	wait->fiber->wait = NULL;
+	pirn_fiber_ready(core, wait->fiber);
+}
+
+/*
+ * Stops the current fiber in @in (NULL: in no queue) until somebody ends the
+ * wait; returns what it was ended with.  @deadline UINT64_MAX: none.
+ * -ETIMEDOUT: the deadline passed; -ECANCELED or another error of its scope,
+ * at once when the scope has ended already.  @left may be NULL.
+ */
+static inline int pirn_wait_until(struct pirn_core *core,
+				  struct pirn_waiters *in,
+				  struct pirn_wait *wait,
+				  void (*left)(struct pirn_core *core,
+					       struct pirn_wait *wait),
+				  uint64_t deadline)
+{
+	struct pirn_fiber *self = core->current;
+
+	if (unlikely(self->scope)) {
+		int err = pirn_wait_refused(self);
+
+		if (err)
+			return err;
+	}
+	wait->fiber = self;
+	wait->left = left;
+	wait->in = NULL;
+	if (in)
+		pirn_waiters_add(in, wait);
+	self->wait = wait;
+	if (likely(deadline == UINT64_MAX)) {
+		pirn_fiber_stop(core);
+		return wait->result;
+	}
+	wait->timer.when = deadline;
+	wait->timer.fire = pirn_wait_timed_out;
+	pirn_timer_arm(&core->timers, &wait->timer);
+	pirn_fiber_stop(core);
+	if (pirn_timer_armed(&wait->timer))
+		pirn_timer_disarm(&wait->timer);
+	return wait->result;
+}
+
+#endif /* PIRN_WAIT_H */

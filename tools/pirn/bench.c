@@ -3,43 +3,313 @@
  * pirn bench: figures of the library, each beside a yardstick measured in turn
  * with it in the same run, because the machine's own speed changes.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 
-static const struct command subjects[] = {
-	{ "switch", "A fiber yields to another; yardstick: a bare register swap",
-	  bench_switch_command },
-	{ "io", "Random reads; yardstick: a bare io_uring loop at its best",
-	  bench_io_command },
-	{ NULL, NULL, NULL }
+#define TWO_CPUS	1u	/* wants cores on different CPUs */
+#define ANY_TWO_CPUS	2u	/* or two on one */
+#define IO		4u	/* has the options of io */
+#define INSTRUCTIONS	8u	/* has --instructions */
+#define BACKEND		16u	/* has --backend */
+
+struct subject {
+	const char *name;
+	const char *help;
+	unsigned int flags;
+	int (*run)(struct bench *bench);
 };
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
+static const struct subject subjects[] = {
+	{ "switch", "A fiber yields to another; yardstick: a bare register swap",
+	  0, bench_switch },
+	{ "spawn", "A fiber is made, runs, ends, is joined; yardstick: the swap",
+	  0, bench_spawn },
+	{ "call", "A function runs on another core, both awake; yardstick: two cache lines there and back",
+	  TWO_CPUS, bench_call },
+	{ "wake", "The same, both asleep; yardstick: a futex round trip",
+	  ANY_TWO_CPUS | INSTRUCTIONS | BACKEND, bench_wake },
+	{ "io", "Random reads; yardstick: a bare io_uring loop at its best",
+	  IO | INSTRUCTIONS | BACKEND, bench_io },
+	{ "memory", "Bytes of a fiber that sleeps, and what they are", 0,
+	  bench_memory },
+};
 
-	return (x > y) - (x < y);
+#define SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
+
+static void list_subjects(FILE *out)
+{
+	for (size_t i = 0; i < SUBJECTS; i++)
+		fprintf(out, "  %-10s %s\n", subjects[i].name, subjects[i].help);
+	fprintf(out, "  %-10s All of these\n", "all");
 }
 
-struct bench_spread bench_spread(double *samples, unsigned int count)
+/* ----------------------------------------------------------- command line */
+
+enum {
+	OPT_CPUS = 256,
+	OPT_JSON,
+	OPT_PEERS,
+	OPT_REPETITIONS,
+	OPT_QUICK,
+	OPT_INSTRUCTIONS,
+	OPT_BACKEND,
+	OPT_TARGET,
+	OPT_DEPTH,
+	OPT_BATCH,
+	OPT_BYTES,
+	OPT_IOS,
+	OPT_SPIN,
+	OPT_NO_YARDSTICK
+};
+
+static const struct argp_option options[] = {
+	{ "cpus", OPT_CPUS, "LIST", 0,
+	  "CPUs, as 0-3,8: io uses all, the others the first or the first two (where it is started)", 0 },
+	{ "json", OPT_JSON, NULL, 0, "Print one JSON document", 0 },
+	{ "peers", OPT_PEERS, NULL, 0,
+	  "Beside Boost.Context, Boost.Fiber, Boost.Asio and libuv, too", 0 },
+	{ "repetitions", OPT_REPETITIONS, "N", 0,
+	  "Samples of each (11; 55 shorter ones where two cores take part)", 0 },
+	{ "quick", OPT_QUICK, NULL, OPTION_HIDDEN, NULL, 0 },
+	{ "backend", OPT_BACKEND, "BACKEND", 0,
+	  "io, wake: auto, kmod or uring (auto)", 1 },
+	{ "instructions", OPT_INSTRUCTIONS, NULL, 0,
+	  "io, wake: this machine's clock counts instructions, as under tests/vm/run --icount", 1 },
+	{ "target", OPT_TARGET, "PATH", 0,
+	  "io: block device or file to read (a new file in TMPDIR or /var/tmp)", 2 },
+	{ "depth", OPT_DEPTH, "N", 0, "io: reads in flight on each core (32)", 2 },
+	{ "batch", OPT_BATCH, "N", 0,
+	  "io: reads in one submission, and how many completions the loop waits for (8)", 2 },
+	{ "bytes", OPT_BYTES, "N", 0, "io: bytes of one read (4096)", 2 },
+	{ "ios", OPT_IOS, "N", 0, "io: reads of a sample on each core (10000)", 2 },
+	{ "spin", OPT_SPIN, "NS", 0,
+	  "io: how long an idle core looks for work before it sleeps (0, as the loop does)", 2 },
+	{ "no-yardstick", OPT_NO_YARDSTICK, NULL, 0, "io: only the library", 2 },
+	{ NULL, 0, NULL, 0, NULL, 0 }
+};
+
+struct line {
+	struct bench bench;
+	bool chosen[SUBJECTS];
+	bool any;
+	/* The last option seen of those that not all subjects have. */
+	const char *special[BACKEND + 1];
+};
+
+static void choose(struct line *line, const char *name)
 {
-	qsort(samples, count, sizeof(samples[0]), compare);
-	return (struct bench_spread) {
-		.least = samples[0],
-		.median = (samples[(count - 1) / 2] + samples[count / 2]) / 2,
-		.most = samples[count - 1],
-	};
+	bool all = !strcmp(name, "all"), found = false;
+
+	for (size_t i = 0; i < SUBJECTS; i++) {
+		if (all || !strcmp(name, subjects[i].name))
+			found = line->chosen[i] = true;
+	}
+	if (!found)
+		args_bad("knows no '%s'; %s --help lists what it knows", name,
+			 command_name);
+	line->any = true;
+}
+
+/* Each subject's own options are for naught when it is not chosen. */
+static void check_special(const struct line *line)
+{
+	for (unsigned int flag = 1; flag <= BACKEND; flag <<= 1) {
+		bool had = false;
+
+		if (!line->special[flag])
+			continue;
+		for (size_t i = 0; i < SUBJECTS; i++)
+			had |= line->chosen[i] && subjects[i].flags & flag;
+		if (!had)
+			args_bad("--%s is for %s only", line->special[flag],
+				 flag == IO ? "io" : "io and wake");
+	}
+}
+
+static void check_io(struct bench_io_options *io, const struct bench *bench)
+{
+	if (!io->batch)
+		io->batch = io->depth < 8 ? io->depth : 8;
+	if (io->batch > io->depth)
+		args_bad("--batch=%u is more than --depth=%u; it is at most as much",
+			 io->batch, io->depth);
+	if (io->bytes % 512)
+		args_bad("--bytes is a multiple of 512, not %u", io->bytes);
+	if (bench->instructions && io->spin_ns != PIRN_NO_SPIN)
+		args_bad("--spin would be counted as work: not with --instructions");
+}
+
+static error_t parse_io(int key, const char *arg, struct bench_io_options *io)
+{
+	switch (key) {
+	case OPT_TARGET:
+		io->target = arg;
+		break;
+	case OPT_DEPTH:
+		io->depth = (uint32_t)args_number("depth", arg, 1, 4096);
+		break;
+	case OPT_BATCH:
+		io->batch = (uint32_t)args_number("batch", arg, 1, 4096);
+		break;
+	case OPT_BYTES:
+		io->bytes = (uint32_t)args_number("bytes", arg, 512, 1 << 20);
+		break;
+	case OPT_IOS:
+		io->ios = args_number("ios", arg, 100, 1ull << 40);
+		break;
+	case OPT_SPIN:
+		io->spin_ns = args_number("spin", arg, 0, 1000000000);
+		if (!io->spin_ns)
+			io->spin_ns = PIRN_NO_SPIN;
+		break;
+	case OPT_NO_YARDSTICK:
+		io->no_yardstick = true;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static error_t parse_common(int key, char *arg, struct line *line)
+{
+	struct bench *bench = &line->bench;
+
+	switch (key) {
+	case OPT_CPUS:
+		bench->cpus = arg;
+		break;
+	case OPT_JSON:
+		bench->json = true;
+		break;
+	case OPT_PEERS:
+		bench->peers = true;
+		break;
+	case OPT_REPETITIONS:
+		bench->repetitions = (unsigned int)
+			args_number("repetitions", arg, 1, BENCH_SAMPLES);
+		break;
+	case OPT_QUICK:
+		bench->quick = true;
+		break;
+	case OPT_INSTRUCTIONS:
+		bench->instructions = true;
+		line->special[INSTRUCTIONS] = "instructions";
+		break;
+	case OPT_BACKEND:
+		bench->backend = args_backend(arg);
+		line->special[BACKEND] = "backend";
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct line *line = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		choose(line, arg);
+		return 0;
+	case ARGP_KEY_END:
+		check_special(line);
+		check_io(&line->bench.io, &line->bench);
+		return 0;
+	}
+	if (!parse_common(key, arg, line))
+		return 0;
+	if (parse_io(key, arg, &line->bench.io))
+		return ARGP_ERR_UNKNOWN;
+	for (const struct argp_option *o = options; o->name; o++)
+		if (o->key == key)
+			line->special[IO] = o->name;
+	return 0;
+}
+
+static char *list_in_help(int key, const char *text, void *input)
+{
+	char *help;
+	size_t size;
+	FILE *out;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	out = open_memstream(&help, &size);
+	if (!out)
+		return (char *)text;
+	fprintf(out, "Subjects:\n\n");
+	list_subjects(out);
+	fprintf(out, "\n%s", text ? text : "");
+	fclose(out);
+	return help;
+}
+
+/* ---------------------------------------------------------------- running */
+
+static void free_results(struct bench *bench)
+{
+	for (unsigned int i = 0; i < bench->note_count; i++)
+		free(bench->notes[i]);
+	free(bench->notes);
+	free(bench->rows);
+}
+
+static int run(struct line *line)
+{
+	struct bench *bench = &line->bench;
+	int err = 0;
+
+	if (bench->peers)
+		err = bench_peers_check();
+	for (size_t i = 0; i < SUBJECTS && !err; i++) {
+		if (!line->chosen[i])
+			continue;
+		bench->subject = subjects[i].name;
+		err = subjects[i].run(bench);
+		if (!err && bench->peers)
+			err = bench_peers_run(bench);
+	}
+	if (!err)
+		bench_report(bench);
+	free_results(bench);
+	return err ? EXIT_FAILED : 0;
 }
 
 int bench_command(int argc, char **argv)
 {
-	int status;
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "[SUBJECT...]",
+		.doc = "Measures each SUBJECT and its yardstick in turn, in one "
+		       "run; without one, lists the subjects.\v"
+		       "Medians are compared: of thread CPU time where one core "
+		       "works, of elapsed time where two do. \"goal\" is what "
+		       "the ratio is meant to be at most. Numbers may end in "
+		       "K, M or G.",
+		.help_filter = list_in_help,
+	};
+	struct line line = {
+		.bench = {
+			.io = {
+				.depth = 32,
+				.bytes = 4096,
+				.ios = 10000,
+				.spin_ns = PIRN_NO_SPIN,
+			},
+		},
+	};
 
-	if (command_choose(subjects, "[SUBJECT [OPTION...]]",
-			   "Measures SUBJECT and its yardstick; without one, "
-			   "lists the subjects.", argc, argv, &status))
-		return status;
-	command_list(stdout, subjects);
+	args_parse(&argp, argc, argv, 0, &line);
+	if (line.any)
+		return run(&line);
+	list_subjects(stdout);
 	return 0;
 }

@@ -3,24 +3,19 @@
  * pirn bench io: random reads through the library and, in turn with it, through
  * a bare io_uring loop.
  *
- * In file order: bench_io.c reads the command line, looks at the target and
- * runs both sides in turn; bench_io_fibers.c is the library's side,
- * bench_uring_loop.c the yardstick; bench_io_report.c prints.
+ * In file order: bench_io.c runs both sides in turn; bench_io_target.c finds out
+ * about what is read; bench_io_fibers.c is the library's side,
+ * bench_uring_loop.c the yardstick; bench_io_report.c makes the rows.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <linux/fs.h>
-
 #include "bench_io.h"
+
+#define REPETITIONS	11
+#define QUICK_IOS	200
 
 /* --------------------------------------------------------------- marking */
 
@@ -105,84 +100,6 @@ void io_figures_of(const struct io_core *cores, unsigned int count,
 	figures->seen /= ios;
 }
 
-/* --------------------------------------------------------------- target */
-
-/*
- * The block layer's scheduler, "none" or a name: mq-deadline makes a read cost
- * either side up to half as much again.  A partition's queue is its whole
- * device's.
- */
-static void read_scheduler(dev_t dev, char *text, size_t bytes)
-{
-	static const char *const places[] = { "", "../" };
-	char path[80], line[128], *from;
-	FILE *file = NULL;
-	size_t i;
-
-	for (i = 0; i < 2 && !file; i++) {
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/scheduler",
-			 major(dev), minor(dev), places[i]);
-		file = fopen(path, "re");
-	}
-	if (!file)
-		return;
-	/* The one in use stands in brackets, among others. */
-	if (fgets(line, sizeof(line), file)) {
-		from = strchr(line, '[');
-		from = from ? from + 1 : line;
-		snprintf(text, bytes, "%.*s", (int)strcspn(from, "]\n"), from);
-	}
-	fclose(file);
-}
-
-static int target_bytes(struct io_bench *bench, int fd, uint64_t *bytes)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	*bytes = (uint64_t)st.st_size;
-	bench->is_device = S_ISBLK(st.st_mode);
-	if (!bench->is_device)
-		return S_ISREG(st.st_mode) ? 0 : -ENOTBLK;
-	read_scheduler(st.st_rdev, bench->scheduler, sizeof(bench->scheduler));
-	return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0;
-}
-
-static int look_at_target(struct io_bench *bench)
-{
-	uint64_t bytes;
-	int err, fd;
-
-	fd = open(bench->target, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	if (fd < 0 && errno == EINVAL) {
-		bench->buffered = true;
-		fd = open(bench->target, O_RDONLY | O_CLOEXEC);
-	}
-	if (fd < 0) {
-		complain("%s: %s", bench->target, strerror(errno));
-		return -errno;
-	}
-	err = target_bytes(bench, fd, &bytes);
-	close(fd);
-	if (err == -ENOTBLK)
-		complain("%s is neither a file nor a block device", bench->target);
-	else if (err)
-		complain("%s: %s", bench->target, strerror(-err));
-	if (err)
-		return err;
-	bench->blocks = bytes / bench->bytes;
-	if (!bench->blocks) {
-		complain("%s holds %llu bytes, less than one read of %u",
-			 bench->target, (unsigned long long)bytes, bench->bytes);
-		return -EINVAL;
-	}
-	if (bench->buffered)
-		complain("%s: no direct IO here, both sides go through the page cache",
-			 bench->target);
-	return 0;
-}
-
 /* --------------------------------------------------------------- running */
 
 static int run_loops(const struct io_bench *bench, struct io_results *results,
@@ -200,164 +117,68 @@ static int run_loops(const struct io_bench *bench, struct io_results *results,
 	return 0;
 }
 
-static int run(struct io_bench *bench)
+/* The library and the loops in turn, on the CPUs the library found. */
+static int run(struct io_bench *bench, struct io_results *results)
 {
-	struct io_results results = { 0 };
+	const struct bench *all = bench->bench;
 	unsigned int i;
-	int err = look_at_target(bench);
+	int err = 0;
 
-	if (!err && bench->instructions) {
-		if (sysconf(_SC_NPROCESSORS_ONLN) != 1) {
-			complain("--instructions needs a machine with one CPU online, as under tests/vm/run --icount");
-			return EXIT_FAILED;
-		}
-		if (io_idle_ns() < 0)
-			return EXIT_FAILED;
+	for (i = 0; i < results->repetitions && !err; i++) {
+		err = io_run_fibers(bench, &results->fibers[i]);
+		if (!err && !all->io.no_yardstick)
+			err = run_loops(bench, results, i);
+	}
+	return err;
+}
+
+static int check_instructions(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) != 1) {
+		complain("--instructions needs a machine with one CPU online, as under tests/vm/run --icount");
+		return -EINVAL;
+	}
+	return io_idle_ns() < 0 ? -EIO : 0;
+}
+
+static unsigned int repetitions_of(const struct bench *bench)
+{
+	if (bench->repetitions)
+		return bench->repetitions;
+	return bench->quick ? 1 : REPETITIONS;
+}
+
+int bench_io(struct bench *bench)
+{
+	struct io_bench io = {
+		.bench = bench,
+		.target = bench->io.target,
+		.backend = bench->backend,
+		.depth = bench->io.depth,
+		.batch = bench->io.batch,
+		.bytes = bench->io.bytes,
+		.ios = bench->quick ? QUICK_IOS : bench->io.ios,
+		.spin_ns = bench->io.spin_ns,
+		.instructions = bench->instructions,
+	};
+	struct io_results *results = calloc(1, sizeof(*results));
+	int err;
+
+	if (!results)
+		return -ENOMEM;
+	results->repetitions = repetitions_of(bench);
+	err = io_target_open(&io);
+	if (!err && io.instructions)
+		err = check_instructions();
+	if (!err) {
+		io.backend = open_backend(io.backend, io.is_device ? NULL :
+					  io.target);
+		err = run(&io, results);
 	}
 	if (!err)
-		bench->backend = open_backend(bench->backend, bench->is_device ?
-					      NULL : bench->target);
-	for (i = 0; i < IO_REPETITIONS && !err; i++) {
-		err = io_run_fibers(bench, &results.fibers[i]);
-		if (!err && bench->yardstick)
-			err = run_loops(bench, &results, i);
-	}
-	if (!err)
-		io_report(bench, &results);
-	free(bench->cpu);
-	return err ? EXIT_FAILED : 0;
-}
-
-enum {
-	OPT_TARGET = 256,
-	OPT_BACKEND,
-	OPT_DEPTH,
-	OPT_BATCH,
-	OPT_BYTES,
-	OPT_IOS,
-	OPT_CORES,
-	OPT_SPIN,
-	OPT_NO_YARDSTICK,
-	OPT_INSTRUCTIONS,
-	OPT_JSON
-};
-
-static const struct argp_option options[] = {
-	{ "target", OPT_TARGET, "PATH", 0, "Block device or file to read", 0 },
-	{ "backend", OPT_BACKEND, "BACKEND", 0, "auto, kmod or uring (auto)", 0 },
-	{ "depth", OPT_DEPTH, "N", 0, "Reads in flight on each core (32)", 0 },
-	{ "batch", OPT_BATCH, "N", 0,
-	  "Reads in one submission, and how many completions the loop waits for (8)", 0 },
-	{ "bytes", OPT_BYTES, "N", 0, "Bytes of one read (4096)", 0 },
-	{ "ios", OPT_IOS, "N", 0, "Reads measured on each core (50000)", 0 },
-	{ "cores", OPT_CORES, "LIST", 0, "CPUs, as 0-3,8 (where it is started)", 0 },
-	{ "spin", OPT_SPIN, "NS", 0,
-	  "How long an idle core looks for work before it sleeps (0, as the loop does)", 0 },
-	{ "no-yardstick", OPT_NO_YARDSTICK, NULL, 0, "Only the library", 0 },
-	{ "instructions", OPT_INSTRUCTIONS, NULL, 0,
-	  "Also elapsed less idle time: instructions, on a machine whose clock counts them", 0 },
-	{ "json", OPT_JSON, NULL, 0, "Print one JSON object", 0 },
-	{ NULL, 0, NULL, 0, NULL, 0 }
-};
-
-static void check(struct io_bench *bench)
-{
-	if (!bench->target)
-		args_bad("needs a file or block device to read: --target=PATH");
-	if (!bench->batch)
-		bench->batch = bench->depth < 8 ? bench->depth : 8;
-	if (bench->batch > bench->depth)
-		args_bad("--batch=%u is more than --depth=%u; it is at most as much",
-			 bench->batch, bench->depth);
-	if (bench->bytes % 512)
-		args_bad("--bytes is a multiple of 512, not %u", bench->bytes);
-	if (bench->instructions && bench->spin_ns != PIRN_NO_SPIN)
-		args_bad("--spin would be counted as work: not with --instructions");
-}
-
-static error_t parse_number(int key, const char *arg, struct io_bench *bench)
-{
-	switch (key) {
-	case OPT_DEPTH:
-		bench->depth = (uint32_t)args_number("depth", arg, 1, 4096);
-		break;
-	case OPT_BATCH:
-		bench->batch = (uint32_t)args_number("batch", arg, 1, 4096);
-		break;
-	case OPT_BYTES:
-		bench->bytes = (uint32_t)args_number("bytes", arg, 512, 1 << 20);
-		break;
-	case OPT_IOS:
-		bench->ios = args_number("ios", arg, 100, 1ull << 40);
-		break;
-	case OPT_SPIN:
-		bench->spin_ns = args_number("spin", arg, 0, 1000000000);
-		if (!bench->spin_ns)
-			bench->spin_ns = PIRN_NO_SPIN;
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct io_bench *bench = state->input;
-
-	switch (key) {
-	case OPT_TARGET:
-		bench->target = arg;
-		break;
-	case OPT_BACKEND:
-		bench->backend = args_backend(arg);
-		break;
-	case OPT_CORES:
-		bench->cores = arg;
-		break;
-	case OPT_NO_YARDSTICK:
-		bench->yardstick = false;
-		break;
-	case OPT_INSTRUCTIONS:
-		bench->instructions = true;
-		break;
-	case OPT_JSON:
-		bench->json = true;
-		break;
-	case ARGP_KEY_ARG:
-		args_bad("takes options only, and got '%s'; as in --target=%s",
-			 arg, arg);
-	case ARGP_KEY_END:
-		check(bench);
-		break;
-	default:
-		return parse_number(key, arg, bench);
-	}
-	return 0;
-}
-
-int bench_io_command(int argc, char **argv)
-{
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse,
-		.doc = "Random reads, by as many fibers as --depth says. "
-		       "Yardstick: a bare io_uring loop with a registered file, "
-		       "registered buffers and a registered ring.\v"
-		       "Both sides read the same offsets, in turn, three times "
-		       "each; medians are printed.  Numbers may end in K, M or G.",
-	};
-	struct io_bench bench = {
-		.depth = 32,
-		.bytes = 4096,
-		.ios = 50000,
-		.spin_ns = PIRN_NO_SPIN,
-		.yardstick = true,
-	};
-	char here[16];
-
-	snprintf(here, sizeof(here), "%d", sched_getcpu());
-	bench.cores = here;
-	args_parse(&argp, argc, argv, 0, &bench);
-	return run(&bench);
+		err = io_report(&io, results);
+	io_target_close(&io);
+	free(io.cpu);
+	free(results);
+	return err;
 }

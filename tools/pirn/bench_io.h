@@ -5,12 +5,10 @@
 
 #include "bench.h"
 
-#define IO_REPETITIONS 3
-
 /* What is measured, the same for both sides. */
 struct io_bench {
+	struct bench *bench;
 	const char *target;
-	const char *cores;
 	enum pirn_backend backend;
 	uint32_t depth;		/* reads in flight on a core */
 	uint32_t batch;
@@ -18,10 +16,10 @@ struct io_bench {
 	uint64_t ios;		/* measured on each core, after the warm-up */
 	uint64_t spin_ns;	/* of an idle core of the library */
 	bool instructions;
-	bool yardstick;
-	bool json;
 
 	/* found */
+	int scratch_fd;		/* of a file made for this; -1: none was */
+	char *scratch;		/* a path to it */
 	bool is_device;		/* not a file */
 	bool buffered;		/* no direct IO on the target */
 	uint64_t blocks;	/* of @bytes that the target holds */
@@ -116,13 +114,19 @@ enum io_loop {
 int io_run_loop(const struct io_bench *bench, enum io_loop loop,
 		struct io_figures *figures);
 
-/* bench_io_report.c */
+/* bench_io_target.c: fills what is found of the target; 0, or complained. */
+int io_target_open(struct io_bench *bench);
+void io_target_close(struct io_bench *bench);
+
+/* bench_io_report.c: the rows.  0, or complained. */
 struct io_results {
-	struct io_figures fibers[IO_REPETITIONS];
-	struct io_figures loop[IO_LOOPS][IO_REPETITIONS];
+	unsigned int repetitions;
+	bool has_fibers;
+	struct io_figures fibers[BENCH_SAMPLES];
+	struct io_figures loop[IO_LOOPS][BENCH_SAMPLES];
 	bool has_loop[IO_LOOPS];
 };
 
-void io_report(const struct io_bench *bench, const struct io_results *results);
+int io_report(const struct io_bench *bench, const struct io_results *results);
 
 #endif /* BENCH_IO_H */

@@ -133,19 +133,11 @@ int io_run_fibers(struct io_bench *bench, struct io_figures *figures)
 {
 	struct run run = { .bench = bench, .figures = figures };
 	struct pirn_options opt = PIRN_OPTIONS_INIT;
-	char message[256] = "";
-	int err, result = 0;
 
-	opt.cpus = bench->cores;
 	opt.backend = bench->backend;
 	opt.io_depth = bench->depth < 2 ? 2 : bench->depth;
 	opt.io_batch = bench->batch;
 	opt.pool_bytes = pool_bytes(bench);
 	opt.spin_ns = bench->spin_ns;
-	opt.message = message;
-	opt.message_bytes = sizeof(message);
-	err = pirn_run(&opt, main_fiber, &run, &result);
-	if (err < 0)
-		complain("%s", message[0] ? message : strerror(-err));
-	return err < 0 ? err : result;
+	return bench_run(bench->bench, 0, &opt, main_fiber, &run);
 }

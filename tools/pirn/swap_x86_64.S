@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The yardstick of pirn bench switch: the least that a switch between two
+ * The yardstick of pirn bench for one core: the least that a switch between two
  * stacks can be under this ABI when nothing is known about the code on them.
  * Independent of the library's own switch on purpose.
  *

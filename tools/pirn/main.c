@@ -7,6 +7,7 @@ const char *command_name = "pirn";
 static const struct command subcommands[] = {
 	{ "info", "What this machine, the module and the library can do", info_command },
 	{ "cp", "Copy a file or block device: all cores, direct IO", cp_command },
+	{ "stat", "What the module has done on each core, in all or a second", stat_command },
 	{ "bench", "Measure, each figure beside a yardstick of the same run", bench_command },
 	{ NULL, NULL, NULL }
 };

@@ -56,7 +56,9 @@ struct pirn_options {
 	size_t size;
 	/*
 	 * CPUs to run on, one core each, as in "0-3,8"; core N is the N-th CPU
-	 * named.  Default: the CPUs the calling thread may run on.
+	 * named.  One named twice has two cores that take turns, which is for
+	 * tests and measuring only.  Default: the CPUs the calling thread may
+	 * run on.
 	 */
 	const char *cpus;
 	enum pirn_backend backend;

@@ -54,9 +54,6 @@ struct chosen {
 
 static const char *add(struct chosen *chosen, int cpu)
 {
-	for (unsigned int i = 0; i < chosen->count; i++)
-		if (chosen->cpus[i] == cpu)
-			return "a CPU is named twice";
 	if (chosen->count == chosen->max)
 		return "too many CPUs";
 	chosen->cpus[chosen->count++] = cpu;

@@ -180,6 +180,8 @@ static error_t parse_common(int key, char *arg, struct line *line)
 
 	switch (key) {
 	case OPT_CPUS:
+		if (strspn(arg, "0123456789,-") != strlen(arg) || !*arg)
+			args_bad("--cpus is a list as 0-3,8, not '%s'", arg);
 		bench->cpus = arg;
 		break;
 	case OPT_JSON:

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# A yield that lets nobody run: the figures would be wonderful.
+# file: lib/fiber.c
+# test: native bench/switch_says*
+/^int pirn_yield/,/^}/s/pirn_fiber_ready(core, core->current);/return 0;/

@@ -19,6 +19,7 @@ setup_packages() {
 		cpio kmod xz-utils procps ;;
 	analysis) echo sparse perl xz-utils g++ shellcheck ;;
 	chroot) echo debootstrap git ;;
+	figures) echo valgrind ;;
 	peers) echo g++ make libboost-context-dev libboost-fiber-dev libboost-dev \
 		libuv1-dev ;;
 	*) return 1 ;;
@@ -64,11 +65,11 @@ need_lists() {
 }
 
 need_packages() {
-	[ $# -gt 0 ] || setup_die "needs a group: build test vm analysis chroot peers" 2
+	[ $# -gt 0 ] || setup_die "needs a group: build test vm analysis chroot peers figures" 2
 	setup_all=''
 	for setup_group; do
 		setup_all="$setup_all $(setup_packages "$setup_group")" ||
-			setup_die "unknown group $setup_group, known: build test vm analysis chroot peers" 2
+			setup_die "unknown group $setup_group, known: build test vm analysis chroot peers figures" 2
 	done
 	command -v apt-get >/dev/null ||
 		setup_die "needs a Debian system (no apt-get here); install by hand:$setup_all"

@@ -62,7 +62,9 @@ enum {
 	OPT_BYTES,
 	OPT_IOS,
 	OPT_SPIN,
-	OPT_NO_YARDSTICK
+	OPT_NO_YARDSTICK,
+	OPT_NO_LIBRARY,
+	OPT_LOOP_MODES
 };
 
 static const struct argp_option options[] = {
@@ -88,6 +90,8 @@ static const struct argp_option options[] = {
 	{ "spin", OPT_SPIN, "NS", 0,
 	  "io: how long an idle core looks for work before it sleeps (0, as the loop does)", 2 },
 	{ "no-yardstick", OPT_NO_YARDSTICK, NULL, 0, "io: only the library", 2 },
+	{ "loop-modes", OPT_LOOP_MODES, "N", OPTION_HIDDEN, NULL, 2 },
+	{ "no-library", OPT_NO_LIBRARY, NULL, 0, "io: only the yardstick", 2 },
 	{ NULL, 0, NULL, 0, NULL, 0 }
 };
 
@@ -138,6 +142,8 @@ static void check_io(struct bench_io_options *io, const struct bench *bench)
 			 io->batch, io->depth);
 	if (io->bytes % 512)
 		args_bad("--bytes is a multiple of 512, not %u", io->bytes);
+	if (io->no_yardstick && io->no_library)
+		args_bad("--no-yardstick and --no-library leave nothing to measure");
 	if (bench->instructions && io->spin_ns != PIRN_NO_SPIN)
 		args_bad("--spin would be counted as work: not with --instructions");
 }
@@ -167,6 +173,12 @@ static error_t parse_io(int key, const char *arg, struct bench_io_options *io)
 		break;
 	case OPT_NO_YARDSTICK:
 		io->no_yardstick = true;
+		break;
+	case OPT_NO_LIBRARY:
+		io->no_library = true;
+		break;
+	case OPT_LOOP_MODES:
+		io->loop_modes = (unsigned int)args_number("loop-modes", arg, 1, 2);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -305,6 +317,7 @@ int bench_command(int argc, char **argv)
 				.bytes = 4096,
 				.ios = 10000,
 				.spin_ns = PIRN_NO_SPIN,
+				.loop_modes = 2,
 			},
 		},
 	};

@@ -56,6 +56,8 @@ struct bench_io_options {
 	uint64_t ios;
 	uint64_t spin_ns;
 	bool no_yardstick;
+	bool no_library;		/* for counting what the yardstick takes */
+	unsigned int loop_modes;	/* run so many of the yardstick's modes */
 };
 
 /* One run of the command. */

@@ -105,14 +105,16 @@ void io_figures_of(const struct io_core *cores, unsigned int count,
 static int run_loops(const struct io_bench *bench, struct io_results *results,
 		     unsigned int repetition)
 {
+	unsigned int left = bench->bench->io.loop_modes;
 	enum io_loop loop;
 	int err;
 
-	for (loop = 0; loop < IO_LOOPS; loop++) {
+	for (loop = 0; loop < IO_LOOPS && left; loop++) {
 		err = io_run_loop(bench, loop, &results->loop[loop][repetition]);
 		results->has_loop[loop] = err == 0;
 		if (err && err != -EINVAL)
 			return err;
+		left -= !err;
 	}
 	return 0;
 }
@@ -124,11 +126,15 @@ static int run(struct io_bench *bench, struct io_results *results)
 	unsigned int i;
 	int err = 0;
 
+	if (all->io.no_library)
+		err = io_find_cpus(bench);
 	for (i = 0; i < results->repetitions && !err; i++) {
-		err = io_run_fibers(bench, &results->fibers[i]);
+		if (!all->io.no_library)
+			err = io_run_fibers(bench, &results->fibers[i]);
 		if (!err && !all->io.no_yardstick)
 			err = run_loops(bench, results, i);
 	}
+	results->has_fibers = !all->io.no_library;
 	return err;
 }
 

@@ -102,6 +102,8 @@ int64_t io_idle_ns(void);
 
 /* bench_io_fibers.c: the library.  0, or complained. */
 int io_run_fibers(struct io_bench *bench, struct io_figures *figures);
+/* Only finds the CPUs that it would run on, for the yardstick. */
+int io_find_cpus(struct io_bench *bench);
 
 /* bench_uring_loop.c: the yardstick, on the CPUs the library ran on. */
 enum io_loop {

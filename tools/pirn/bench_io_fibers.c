@@ -141,3 +141,16 @@ int io_run_fibers(struct io_bench *bench, struct io_figures *figures)
 	opt.spin_ns = bench->spin_ns;
 	return bench_run(bench->bench, 0, &opt, main_fiber, &run);
 }
+
+static int find_fiber(void *arg)
+{
+	return note_runtime(arg);
+}
+
+int io_find_cpus(struct io_bench *bench)
+{
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+
+	opt.backend = bench->backend;
+	return bench_run(bench->bench, 0, &opt, find_fiber, bench);
+}

@@ -49,42 +49,56 @@ static struct bench_spread spread(const struct io_figures *all,
 	return bench_spread(samples, count);
 }
 
-/* The yardstick's mode with the least median. */
-static void add_yardstick(struct bench_row *row, const struct figure *figure,
-			  const struct io_results *results)
+/* The yardstick's mode with the least median; IO_LOOPS: none ran. */
+static int best_loop(const struct io_results *results,
+		     const struct figure *figure, struct bench_spread *best)
 {
+	int which = IO_LOOPS;
+
 	for (int loop = 0; loop < IO_LOOPS; loop++) {
-		double median;
+		struct bench_spread s;
 
 		if (!results->has_loop[loop])
 			continue;
-		median = spread(results->loop[loop], results->repetitions,
-				figure->offset).median;
-		if (row->yardstick[0] && median >= row->yard)
+		s = spread(results->loop[loop], results->repetitions,
+			   figure->offset);
+		if (which != IO_LOOPS && s.median >= best->median)
 			continue;
-		row->yard = median;
-		snprintf(row->yardstick, sizeof(row->yardstick), "%s",
-			 loop_names[loop]);
+		which = loop;
+		*best = s;
 	}
+	return which;
 }
 
 static int add(const struct io_bench *bench, const struct io_results *results,
 	       const struct figure *figure)
 {
+	struct bench_spread best;
 	struct bench_row *row;
+	int loop = best_loop(results, figure, &best);
+	const char *who = pirn_backend_name(bench->used);
 	char name[64];
 
-	snprintf(name, sizeof(name), "read, %s: %s",
-		 pirn_backend_name(bench->used), figure->name);
+	if (!results->has_fibers && loop == IO_LOOPS)
+		return 0;
+	if (!results->has_fibers)
+		who = loop_names[loop];
+	snprintf(name, sizeof(name), "read, %s: %s", who, figure->name);
 	row = bench_row(bench->bench, figure->key, name, figure->unit);
 	if (!row)
 		return -ENOMEM;
 	row->samples = results->repetitions;
+	if (!results->has_fibers) {
+		row->spread = best;
+		return 0;
+	}
 	row->spread = spread(results->fibers, results->repetitions,
 			     figure->offset);
-	if (!figure->one_side)
-		add_yardstick(row, figure, results);
-	if (row->yardstick[0] && bench->used == PIRN_BACKEND_URING)
+	if (figure->one_side || loop == IO_LOOPS)
+		return 0;
+	snprintf(row->yardstick, sizeof(row->yardstick), "%s", loop_names[loop]);
+	row->yard = best.median;
+	if (bench->used == PIRN_BACKEND_URING)
 		row->goal = figure->goal;
 	return 0;
 }

@@ -25,6 +25,9 @@ static const struct expected rows[] = {
 	{ "call", "call/1", "call and reply", true, 2.5 },
 	{ "call", "call/64", "call and reply, 64 outstanding", true, 0.6 },
 	{ "wake", "wake/uring", "wake there and back, uring", true, 0 },
+	{ "timer", "timer/1000", "arm and cancel, 1,000 armed", true, 0 },
+	{ "timer", "timer/1000000", "arm and cancel, 1,000,000 armed", true, 2 },
+	{ "timer", "timer/1000000", "arm and cancel, 1,000,000 armed", true, 0 },
 	{ "io", "io/cpu", "read, uring: CPU time", true, 1.05 },
 	{ "io", "io/wall", "read, uring: time", true, 0 },
 	{ "io", "io/enters", "read, uring: system calls", true, 0 },
@@ -192,6 +195,11 @@ TEST(wake_says_everything)
 {
 	need_two_cpus();
 	check_subject("wake");
+}
+
+TEST(timer_says_everything)
+{
+	check_subject("timer");
 }
 
 TEST(io_says_everything)
@@ -407,6 +415,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(spawn_says_everything),
 		cmocka_unit_test(call_says_everything),
 		cmocka_unit_test(wake_says_everything),
+		cmocka_unit_test(timer_says_everything),
 		cmocka_unit_test(io_says_everything),
 		cmocka_unit_test(memory_says_everything),
 		cmocka_unit_test(several_subjects_are_one_document),

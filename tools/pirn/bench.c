@@ -31,6 +31,8 @@ static const struct subject subjects[] = {
 	  TWO_CPUS, bench_call },
 	{ "wake", "Calls to a core that sleeps; yardstick: a futex round trip",
 	  ANY_TWO_CPUS | INSTRUCTIONS | BACKEND, bench_wake },
+	{ "timer", "A timer armed and taken back; yardstick: the same among fewer",
+	  0, bench_timer },
 	{ "io", "Random reads; yardstick: a bare io_uring loop at its best",
 	  IO | INSTRUCTIONS | BACKEND, bench_io },
 	{ "memory", "Bytes of a fiber that sleeps, and what they are", 0,

@@ -148,6 +148,8 @@ int bench_run(struct bench *bench, unsigned int cores,
  * for, else the one it was started on and the next others.
  */
 int bench_cpus(struct bench *bench, unsigned int cores);
+/* In a fiber: complains, -EINVAL, unless cores 0 and 1 are on different CPUs. */
+int bench_two_cpus(const struct bench *bench);
 
 /* Complains, -EIO, unless @counted is what the figures were divided by. */
 int bench_counted(const char *what, uint64_t counted, uint64_t expected,

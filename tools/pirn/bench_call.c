@@ -5,8 +5,6 @@
  * two cache lines between the same two threads, what two cores cannot be
  * quicker than.
  */
-#include <errno.h>
-
 #include "bench.h"
 
 #define OUTSTANDING 64u
@@ -79,10 +77,9 @@ static int main_fiber(void *arg)
 	};
 	int err;
 
-	if (pirn_core_cpu(0) == pirn_core_cpu(1)) {
-		complain("call needs two different CPUs, as in --cpus=0,1");
-		return -EINVAL;
-	}
+	err = bench_two_cpus(bench);
+	if (err)
+		return err;
 	err = bench_measure(bench, BENCH_TWO_CORES, works, 3);
 	if (c.err) {
 		complain("a call: %s", pirn_reason());

@@ -256,6 +256,15 @@ int bench_cpus(struct bench *bench, unsigned int cores)
 	return err;
 }
 
+int bench_two_cpus(const struct bench *bench)
+{
+	if (pirn_core_cpu(0) != pirn_core_cpu(1))
+		return 0;
+	complain("%s needs two different CPUs, as in --cpus=0,1",
+		 bench->subject);
+	return -EINVAL;
+}
+
 int bench_run(struct bench *bench, unsigned int cores,
 	      const struct pirn_options *opt, int (*fn)(void *arg), void *arg)
 {

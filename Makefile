@@ -8,8 +8,10 @@
 # make install         DESTDIR=, PREFIX=/usr/local, LIBDIR=PREFIX/lib
 #
 # SAN=address|undefined|thread (or address,undefined) builds a variant of its
-# own under build/SAN.  Kbuild beside this file is the module's; the object
-# lists of the rest are in lib/, tools/ and tests/.
+# own under build/SAN; DEBUG=1 one that knows the depth of stacks to
+# the byte, under build/debug.  tests/aarch64 builds for another machine.  Kbuild
+# beside this file is the module's; the object lists of the rest are in lib/,
+# tools/ and tests/.
 
 CC	?= gcc
 AR	?= ar
@@ -17,13 +19,16 @@ PREFIX	?= /usr/local
 LIBDIR	?= $(PREFIX)/lib
 DESTDIR	?=
 SAN	?=
+DEBUG	?=
 V	?=
 Q	:= $(if $(V),,@)
 
 VERSION	:= $(shell sed -n 's/^.define PIRN_VERSION "\(.*\)"/\1/p' include/pirn.h)
 SOVER	:= 0
 
-B	:= build/$(if $(SAN),$(SAN),plain)
+B	:= build/$(if $(SAN),$(SAN)$(if $(DEBUG),-debug),$(if $(DEBUG),debug,plain))
+# x86_64 or aarch64: whose assembly files are used
+ARCH	:= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 WARN	:= -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wpointer-arith -Wundef -Wvla
@@ -33,7 +38,7 @@ CFLAGS	?= -g
 CPPFLAGS ?=
 LDFLAGS	?=
 ALL_CFLAGS := -std=gnu11 $(OPT) $(CFLAGS) $(WARN) -Iinclude -Iinclude/uapi \
-	      -D_GNU_SOURCE -MMD -MP $(CPPFLAGS)
+	      -D_GNU_SOURCE $(if $(DEBUG),-DPIRN_DEBUG) -MMD -MP $(CPPFLAGS)
 ALL_LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS	:= -luring -lnuma -lpthread
 
@@ -68,7 +73,7 @@ module:
 clean:
 	rm -rf build/plain build/address build/undefined build/thread \
 		build/address,undefined build/module build/demo build/all \
-		build/mutants
+		build/mutants build/debug build/aarch64
 	rm -f pirn.ko pirn.mod pirn.mod.c pirn.mod.o pirn.o modules.order Module.symvers
 	find kmod -name '*.o' -o -name '.*.cmd' | xargs -r rm -f
 	rm -f .*.cmd

@@ -16,7 +16,8 @@
  *   in the child of a fork.  A call without the mark never parks.
  *   The child of a fork may only exec or _exit (it does the latter when the
  *   function of its fiber returns): memory from pirn_buf_alloc() is not there.
- *   Nothing here is async-signal-safe, and no signal handler is installed.
+ *   Nothing here is async-signal-safe, and no signal handler is installed
+ *   unless PIRN_REPORT_OVERFLOW asks for one.
  *   Times are nanoseconds of CLOCK_MONOTONIC, deadlines absolute.
  *   A pthread mutex, errno, locale and every __thread variable belong to the
  *   core, not to the fiber: do not hold the first across a call that parks, and
@@ -88,7 +89,19 @@ struct pirn_options {
 	 */
 	char *message;
 	size_t message_bytes;
+	uint32_t flags;		/* PIRN_REPORT_OVERFLOW */
+	uint32_t reserved;	/* 0 */
 };
+
+/*
+ * A fiber that runs off its stack dies in the guard by SIGSEGV, as any wild
+ * pointer.  With this flag one line on standard error says first which fiber of
+ * which core it was, and which option to raise.  It takes a handler of SIGSEGV,
+ * installed when the first runtime with the flag starts and taken back when the
+ * last has ended, and an alternate signal stack for each core.  Every SIGSEGV,
+ * reported or not, goes on to the handler there was before, or kills.
+ */
+#define PIRN_REPORT_OVERFLOW	(1u << 0)
 
 #define PIRN_OPTIONS_INIT { .size = sizeof(struct pirn_options) }
 #define PIRN_NO_SPIN UINT64_MAX
@@ -151,6 +164,36 @@ struct pirn_core_stats {
 /* The current core's figures.  -EPERM, -EINVAL (size). */
 PIRN_API int pirn_core_stats(struct pirn_core_stats *stats);
 
+/*
+ * The stacks of the current core's fibers.  A stack whose fiber has ended waits
+ * for the next one.  One that no fiber wanted for a second (two at most) is cold:
+ * its memory goes back to the kernel, but for the page at its top, which holds
+ * the fiber's own record too.  So the memory that a burst of fibers or a deep
+ * recursion took is given back, 4 stacks every 256 turns or sooner when the core
+ * is idle.
+ */
+struct pirn_stack_stats {
+	size_t size;		/* set by the caller */
+	uint64_t stack_bytes;	/* address space of one, its guard not counted */
+	/*
+	 * The most that a fiber used, in bytes, as far as its pages tell: up to
+	 * one page too many, and too few when pages were swapped out.  To the
+	 * byte in a library built with DEBUG=1, where every stack is resident.
+	 */
+	uint64_t used_most;
+	uint64_t made;		/* stacks there are; they stay until the core ends */
+	uint64_t pooled;	/* of them without a fiber */
+	uint64_t cold;		/* of those, given back to the kernel */
+	uint64_t resident;	/* bytes of memory all have together, now */
+	uint64_t returned;	/* bytes given back to the kernel since the start */
+};
+
+/*
+ * Looks at every stack of the core: blocks it about a microsecond for each.
+ * -EPERM, -EINVAL (size).
+ */
+PIRN_API int pirn_stack_stats(struct pirn_stack_stats *stats);
+
 /* ---------------------------------------------------------------- fibers */
 
 struct pirn_fiber;
@@ -163,6 +206,29 @@ struct pirn_fiber;
  */
 PIRN_API int pirn_spawn(struct pirn_fiber **fiber, int (*fn)(void *arg),
 			void *arg);
+
+/*
+ * Rounding mode, exception masks and the like (mxcsr and the x87 control word,
+ * fpcr) belong to the core: what one fiber sets, all have.  A fiber with this
+ * flag has its own; it begins with the core's, and costs about 10 ns more each
+ * time it stops or goes on.
+ */
+#define PIRN_FIBER_FP		(1u << 0)
+
+/* Attributes of a fiber; a zero field means its default. */
+struct pirn_fiber_options {
+	size_t size;
+	const char *name;	/* not copied: must last as long as the fiber */
+	uint32_t flags;		/* PIRN_FIBER_FP */
+	uint32_t reserved;	/* 0 */
+};
+
+#define PIRN_FIBER_OPTIONS_INIT { .size = sizeof(struct pirn_fiber_options) }
+
+/* As pirn_spawn(), with attributes (may be NULL).  -EINVAL: unknown ones. */
+PIRN_API int pirn_spawn_options(struct pirn_fiber **fiber,
+				const struct pirn_fiber_options *opt,
+				int (*fn)(void *arg), void *arg);
 
 /*
  * Parks until @fiber, of this core, has ended, and frees it; *result (may be

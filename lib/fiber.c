@@ -15,6 +15,7 @@
 #include "lib.h"
 #include "sanitizer.h"
 #include "schedule.h"
+#include "switch.h"
 #include "wait.h"
 
 __thread struct pirn_core *pirn_this_core;
@@ -27,6 +28,42 @@ void pirn_fibers_run(struct pirn_core *core)
 	fiber = pirn_queue_pop(&core->runnable);
 	if (fiber)
 		pirn_switch_to(core, &core->reactor, fiber);
+}
+
+/*
+ * Floating point of its own (PIRN_FIBER_FP) for some costs the others nothing:
+ * while such a fiber runs, the turn's budget is put aside and reads 0, so that
+ * every stop of it takes the way that ends a turn, and only there is it asked
+ * for.
+ */
+static void fp_enter(struct pirn_core *core, const struct pirn_fp *mine)
+{
+	core->fp_budget = core->budget;
+	core->budget = 0;
+	pirn_fp_save(&core->fp);
+	pirn_fp_load(mine);
+}
+
+static void fp_leave(struct pirn_core *core)
+{
+	core->budget = core->fp_budget;
+	pirn_fp_load(&core->fp);
+}
+
+int pirn_fiber_stop_slow(struct pirn_core *core)
+{
+	struct pirn_fiber *self = core->current, *next;
+	struct pirn_fp mine;
+
+	if (likely(!(self->flags & PIRN_FIBER_FP)))
+		return pirn_switch_to(core, self, &core->reactor);
+	pirn_fp_save(&mine);
+	fp_leave(core);
+	next = pirn_fiber_next(core);
+	if (next != self)
+		pirn_switch_to(core, self, next);
+	fp_enter(core, &mine);
+	return 0;
 }
 
 /*
@@ -44,8 +81,10 @@ static void fiber_end(struct pirn_core *core, struct pirn_fiber *self)
 	if (self->joiner.first)
 		pirn_wait_end(core, self->joiner.first, 0);
 	else if (self->detached)
-		pirn_stack_put(core, self);
+		pirn_stack_put(&core->stacks, self);
 
+	if (unlikely(self->flags & PIRN_FIBER_FP))
+		fp_leave(core);
 	next = pirn_fiber_next(core);
 	core->current = next;
 	san_switch_start(self, next, true);
@@ -63,22 +102,14 @@ static void fiber_main(struct pirn_fiber *self)
 	fiber_end(self->core, self);
 }
 
-/* Lays out what pirn_switch() pops: r15 r14 r13 r12 rbx rbp and where to go. */
-static void prepare_stack(struct pirn_fiber *fiber)
+/* The same for one with PIRN_FIBER_FP. */
+static void fiber_main_fp(struct pirn_fiber *self)
 {
-	uintptr_t *sp = (uintptr_t *)((char *)fiber->stack_low +
-				      fiber->stack_bytes);
+	struct pirn_fp start;
 
-	*--sp = 0;		/* keeps the call in pirn_fiber_start aligned */
-	*--sp = 0;
-	*--sp = (uintptr_t)pirn_fiber_start;
-	*--sp = 0;					/* rbp */
-	*--sp = (uintptr_t)fiber_main;			/* rbx */
-	*--sp = (uintptr_t)fiber;			/* r12 */
-	*--sp = 0;
-	*--sp = 0;
-	*--sp = 0;
-	fiber->sp = sp;
+	pirn_fp_save(&start);
+	fp_enter(self->core, &start);
+	fiber_main(self);
 }
 
 int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
@@ -90,10 +121,16 @@ int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
 		return pirn_fail(core, -EAGAIN,
 				 "max_fibers (%u) exist on core %u",
 				 core->rt->opt.max_fibers, core->index);
-	fiber = pirn_stack_get(core);
-	if (unlikely(!fiber))
-		return -ENOMEM;
+	fiber = pirn_stack_get(&core->stacks);
+	if (unlikely(!fiber)) {
+		fiber = pirn_stack_get_slow(core);
+		if (!fiber)
+			return -ENOMEM;
+	}
 	san_stack_fresh(fiber);
+#if defined(PIRN_DEBUG)
+	pirn_stack_pattern(core, fiber);
+#endif
 	fiber->fn = fn;
 	fiber->arg = arg;
 	fiber->name = NULL;
@@ -107,13 +144,73 @@ int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
 	fiber->scope = NULL;
 	fiber->cleanup = NULL;
 	fiber->call = NULL;
-	prepare_stack(fiber);
+	fiber->flags = 0;
+	fiber->sp = pirn_switch_prepare(fiber, fiber_main, fiber);
 	core->fibers++;
 	*out = fiber;
 	return 0;
 }
 
 /* ---------------------------------------------------------------- public */
+
+/* Of an older header they may be shorter; what a newer one adds must be zero. */
+static int options_check(struct pirn_core *core,
+			 struct pirn_fiber_options *to,
+			 const struct pirn_fiber_options *from)
+{
+	const char *bytes = (const char *)from;
+	size_t known;
+
+	memset(to, 0, sizeof(*to));
+	if (!from)
+		return 0;
+	if (from->size < sizeof(from->size) || from->size > 4096)
+		return pirn_fail(core, -EINVAL,
+				 "pirn_fiber_options.size is %zu: use PIRN_FIBER_OPTIONS_INIT",
+				 from->size);
+	known = from->size < sizeof(*to) ? from->size : sizeof(*to);
+	memcpy(to, from, known);
+	for (size_t i = known; i < from->size; i++)
+		if (bytes[i])
+			return pirn_fail(core, -EINVAL,
+					 "an option of the fiber at byte %zu is not known to this library",
+					 i);
+	if (to->flags & ~PIRN_FIBER_FP || to->reserved)
+		return pirn_fail(core, -EINVAL,
+				 "pirn_fiber_options.flags has bits that mean nothing: 0x%x",
+				 to->flags & ~PIRN_FIBER_FP);
+	return 0;
+}
+
+int pirn_spawn_options(struct pirn_fiber **out,
+		       const struct pirn_fiber_options *options,
+		       int (*fn)(void *arg), void *arg)
+{
+	struct pirn_core *core = pirn_this();
+	struct pirn_fiber_options opt;
+	struct pirn_fiber *fiber;
+	int err;
+
+	if (!core)
+		return -EPERM;
+	if (!fn)
+		return pirn_fail(core, -EINVAL,
+				 "pirn_spawn_options: fn is NULL");
+	err = options_check(core, &opt, options);
+	if (!err)
+		err = pirn_fiber_make(core, &fiber, fn, arg);
+	if (err)
+		return err;
+	fiber->name = opt.name;
+	fiber->flags = opt.flags;
+	if (opt.flags & PIRN_FIBER_FP)
+		fiber->sp = pirn_switch_prepare(fiber, fiber_main_fp, fiber);
+	fiber->detached = !out;
+	if (out)
+		*out = fiber;
+	pirn_fiber_ready(core, fiber);
+	return 0;
+}
 
 int pirn_spawn(struct pirn_fiber **out, int (*fn)(void *arg), void *arg)
 {
@@ -173,7 +270,7 @@ int pirn_join(struct pirn_fiber *fiber, int *result)
 	if (result)
 		*result = fiber->result;
 	fiber->detached = true;
-	pirn_stack_put(core, fiber);
+	pirn_stack_put(&core->stacks, fiber);
 	return 0;
 }
 
@@ -192,7 +289,7 @@ int pirn_detach(struct pirn_fiber *fiber)
 				 fiber->detached ? "detached already" : "joined");
 	fiber->detached = true;
 	if (fiber->ended)
-		pirn_stack_put(core, fiber);
+		pirn_stack_put(&core->stacks, fiber);
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 
 #include "backend.h"
 #include "lib.h"
-#include "sanitizer.h"
+#include "switch.h"
 
 uint64_t pirn_host_now(struct pirn_core *core)
 {
@@ -35,15 +35,6 @@ uint64_t pirn_host_seed(struct pirn_core *core)
 
 /* ------------------------------------------------------------------ sleep */
 
-static inline void cpu_relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
 static bool work_came(struct pirn_core *core)
 {
 	return core->ops->ready(core) || pirn_messages_ready(core) ||
@@ -63,7 +54,7 @@ static bool spin(struct pirn_core *core)
 		for (int i = 0; i < 16; i++) {
 			if (work_came(core))
 				return true;
-			cpu_relax();
+			pirn_cpu_relax();
 		}
 		now = core->ops->now(core);
 		if (now >= core->timers.next)
@@ -83,6 +74,11 @@ static void idle(struct pirn_core *core)
 		if (spin(core))
 			return;
 	}
+	/* What is queued does not wait for this: the sleep below is short then. */
+	if (!core->queued && pirn_stacks_tend(core, 16))
+		return;
+	if (core->stacks.look_at < deadline)
+		deadline = core->stacks.look_at;
 	/* (D): announce; the fence is before the second look. */
 	atomic_store_explicit(&core->sleeping,
 			      pirn_mailboxes_stuck(core) ? PIRN_SLEEPS_STUCK :

@@ -79,6 +79,7 @@ struct pirn_fiber {
 	bool permit;			/* unparked before it parked */
 	bool detached;
 	bool ended;
+	uint32_t flags;			/* PIRN_FIBER_* */
 	uint32_t shield;		/* depth of shielded sections */
 	struct pirn_wait *wait;		/* that it stopped in and may be ended early */
 	struct pirn_wait *parked;	/* of the last pirn_park() */
@@ -90,8 +91,22 @@ struct pirn_fiber {
 	struct pirn_call *call;		/* the caller's, when made by pirn_call() */
 	void *stack_low;		/* lowest usable byte */
 	size_t stack_bytes;
-	void *asan_fake;		/* the tool's own, see sanitizer.h */
+	uint32_t valgrind;		/* the tools' own, see sanitizer.h */
+#if defined(__SANITIZE_ADDRESS__)
+	void *asan_fake;
+#endif
+#if defined(__SANITIZE_THREAD__)
 	void *tsan;
+#endif
+#if defined(PIRN_DEBUG)
+	bool patterned;			/* what is not is not used, stack_watch.c */
+#endif
+};
+
+/* What of a fiber's floating point is not in registers: see switch.h. */
+struct pirn_fp {
+	uint32_t control;		/* mxcsr, or fpcr */
+	uint32_t x87;
 };
 
 /* Fibers first in, first out. */
@@ -119,27 +134,84 @@ static inline struct pirn_fiber *pirn_queue_pop(struct pirn_queue *q)
 	return f;
 }
 
-struct pirn_stacks {
-	struct pirn_fiber *free;
-	struct pirn_stack_slab *slabs;
-	uint32_t slab_count;		/* stacks a slab holds */
-	size_t bytes;			/* one stack with its guard */
-	bool guard_by_protect;		/* no MADV_GUARD_INSTALL here */
+struct pirn_stack_slab {
+	struct pirn_stack_slab *next;
+	char *base;
+	size_t bytes;
+	uint32_t used;			/* stacks cut from it */
 };
 
-struct pirn_fiber *pirn_stack_get(struct pirn_core *core);
-void pirn_stack_put(struct pirn_core *core, struct pirn_fiber *fiber);
+/* A core's stacks; those without a fiber are in one of three lists. */
+struct pirn_stacks {
+	struct pirn_fiber *free;	/* used since the last look, last one first */
+	struct pirn_fiber *aging;	/* not used since */
+	struct pirn_fiber *cold;	/* given back to the kernel, but for the top page */
+	struct pirn_stack_slab *slabs;
+	uint32_t slab_count;		/* stacks a slab holds */
+	uint32_t page;			/* bytes */
+	size_t guard;			/* bytes */
+	size_t bytes;			/* one stack with its guard */
+	bool guard_by_protect;		/* no MADV_GUARD_INSTALL here */
+	uint64_t look_at;		/* when to look next; UINT64_MAX: nothing to look at */
+	uint64_t made;
+	uint64_t used_most;		/* bytes, of the fibers looked at */
+	uint64_t returned;		/* bytes given back */
+};
+
+/* From pirn_stack_get(), fast when the last look left something. */
+struct pirn_fiber *pirn_stack_get_slow(struct pirn_core *core);
 void pirn_stacks_start(struct pirn_stacks *stacks, size_t stack_bytes);
 void pirn_stacks_stop(struct pirn_core *core);
+/* The fiber (alive or not) whose guard @at lies in, or NULL.  For signal handlers. */
+struct pirn_fiber *pirn_stack_of_guard(const struct pirn_core *core,
+				       uintptr_t at);
+/* The n-th of a slab, counted from 0. */
+struct pirn_fiber *pirn_stack_of_slab(const struct pirn_stacks *stacks,
+				      const struct pirn_stack_slab *slab,
+				      uint32_t n);
+
+/*
+ * stack_watch.c: gives cold stacks back, at most @most now.  True when there
+ * was one: call again rather than sleep; else look_at is when to call.
+ */
+bool pirn_stacks_tend(struct pirn_core *core, uint32_t most);
+#if defined(PIRN_DEBUG)
+void pirn_stack_pattern(struct pirn_core *core, struct pirn_fiber *fiber);
+#endif
+
+static inline struct pirn_fiber *pirn_stack_get(struct pirn_stacks *stacks)
+{
+	struct pirn_fiber *fiber = stacks->free;
+
+	if (likely(fiber))
+		stacks->free = fiber->next;
+	return fiber;
+}
+
+static inline void pirn_stack_put(struct pirn_stacks *stacks,
+				  struct pirn_fiber *fiber)
+{
+	fiber->next = stacks->free;
+	stacks->free = fiber;
+}
 
 int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **fiber,
 		    int (*fn)(void *), void *arg);
 /* From the reactor: runs fibers until none is runnable or the turn is over. */
 void pirn_fibers_run(struct pirn_core *core);
 
-/* switch_x86_64.S; returns 0 when somebody switches back to save_sp. */
-int pirn_switch(void **save_sp, void *load_sp);
-void pirn_fiber_start(void);
+/* pirn_fiber_stop() when no fiber is to run next, or the turn is over. */
+int pirn_fiber_stop_slow(struct pirn_core *core);
+
+/* ------------------------------------------------------------- overflow.c */
+
+/* PIRN_REPORT_OVERFLOW: for the process, then for each core's thread. */
+int pirn_overflow_start(char *why, size_t why_bytes);
+void pirn_overflow_stop(void);
+int pirn_overflow_core_start(struct pirn_core *core, char *why,
+			     size_t why_bytes);
+/* When its thread has ended, or on it. */
+void pirn_overflow_core_stop(struct pirn_core *core);
 
 /* --------------------------------------------------------------- timer.c */
 
@@ -384,6 +456,8 @@ struct pirn_core {
 	struct pirn_fiber *current;
 	struct pirn_queue runnable;
 	struct pirn_fiber reactor;	/* the thread's own stack */
+	struct pirn_fp fp;		/* the core's, while a PIRN_FIBER_FP runs */
+	int fp_budget;			/* what budget was then */
 
 	/* IO. */
 	const struct pirn_backend_ops *ops;
@@ -407,6 +481,8 @@ struct pirn_core {
 	int cpu;
 	int node;
 	uint32_t fibers;
+	void *signal_stack;		/* overflow.c: mapped, or NULL */
+	size_t signal_stack_bytes;
 	struct pirn_core_stats stats;
 	uint64_t random[4];		/* xoshiro256++ */
 	pthread_t thread;		/* host.c */
@@ -438,6 +514,7 @@ struct pirn_runtime {
 	uint32_t started;
 	int start_error;
 	bool start_verdict;
+	bool overflow_reported;		/* pirn_overflow_start() was called */
 	char start_message[256];
 
 	void *world;			/* sim.c */

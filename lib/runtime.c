@@ -72,6 +72,12 @@ static int options_check(struct pirn_options *opt, char *why, size_t why_bytes)
 	OPTION(max_fibers, 1u << 20, 1, PIRN_MAX_FIBERS);
 	OPTION(stack_bytes, 256u << 10, PIRN_MIN_STACK, PIRN_MAX_STACK);
 	OPTION(pool_bytes, 16u << 20, PIRN_MIN_POOL, PIRN_MAX_POOL);
+	if (opt->flags & ~PIRN_REPORT_OVERFLOW || opt->reserved) {
+		snprintf(why, why_bytes,
+			 "flags has bits that mean nothing: 0x%x",
+			 opt->flags & ~PIRN_REPORT_OVERFLOW);
+		return -EINVAL;
+	}
 	opt->stack_bytes = (opt->stack_bytes + PIRN_PAGE - 1) &
 			   ~(size_t)(PIRN_PAGE - 1);
 	opt->pool_bytes = (opt->pool_bytes + PIRN_PAGE - 1) &
@@ -160,6 +166,7 @@ static void core_free(struct pirn_core *core)
 	free(core->out);
 	free(core->in);
 	free(core->pool_slot);
+	san_core_gone(core);
 	munmap(core, sizeof(*core));
 }
 
@@ -173,6 +180,7 @@ static struct pirn_core *core_make(struct pirn_runtime *rt, uint32_t index,
 	if (core == MAP_FAILED)
 		return NULL;
 	madvise(core, sizeof(*core), MADV_WIPEONFORK);
+	san_core_made(core);
 	core->rt = rt;
 	core->ops = rt->ops;
 	core->index = index;
@@ -282,6 +290,11 @@ int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 		snprintf(why, why_bytes, "no memory to manage the pool");
 		return -ENOMEM;
 	}
+	if (core->rt->overflow_reported) {
+		err = pirn_overflow_core_start(core, why, why_bytes);
+		if (err)
+			return err;
+	}
 	pirn_stacks_start(&core->stacks, core->rt->opt.stack_bytes);
 	pirn_timers_start(&core->timers, core->ops->now(core));
 	pirn_random_start(core, core->ops->seed(core));
@@ -292,6 +305,7 @@ int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 void pirn_core_stop(struct pirn_core *core)
 {
 	pirn_stacks_stop(core);
+	pirn_overflow_core_stop(core);
 	pirn_pool_stop(&core->pool);
 	if (core->pool.base)
 		core->ops->pool_unmap(&core->pool);
@@ -340,6 +354,10 @@ int pirn_runtime_prepare(struct pirn_runtime *rt, const struct pirn_options *opt
 		goto out;
 	message_give(opt, why);
 	err = cores_make(rt, cpus, why, why_bytes);
+	if (!err && rt->opt.flags & PIRN_REPORT_OVERFLOW) {
+		err = pirn_overflow_start(why, why_bytes);
+		rt->overflow_reported = !err;
+	}
 out:
 	free(cpus);
 	return err;
@@ -347,6 +365,8 @@ out:
 
 void pirn_runtime_dispose(struct pirn_runtime *rt)
 {
+	if (rt->overflow_reported)
+		pirn_overflow_stop();
 	cores_free(rt);
 	pthread_mutex_destroy(&rt->lock);
 }

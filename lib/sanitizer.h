@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells AddressSanitizer and ThreadSanitizer of every switch of stacks.  Empty
- * in a plain build.
+ * Tells AddressSanitizer, LeakSanitizer, ThreadSanitizer and Valgrind what they
+ * cannot see: that one thread has many stacks, and when it goes from one to the
+ * other.  A plain build tells Valgrind only where stacks are, when they are made.
+ *
+ * The stack of a fiber that has ended is poisoned until the next one gets it:
+ * who uses it is reported, and what only it still points to is leaked.
  */
 #ifndef PIRN_SANITIZER_H
 #define PIRN_SANITIZER_H
@@ -11,6 +15,13 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define PIRN_VALGRIND 1
+#endif
 #endif
 #if defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
@@ -24,6 +35,11 @@ static inline void san_switch_start(struct pirn_fiber *from,
 	(void)to;
 	(void)last;
 #if defined(__SANITIZE_ADDRESS__)
+	/* From here to the switch nothing looks at this stack but by register. */
+	if (last) {
+		from->asan_fake = NULL;
+		__asan_poison_memory_region(from->stack_low, from->stack_bytes);
+	}
 	__sanitizer_start_switch_fiber(last ? NULL : &from->asan_fake,
 				       to->stack_low, to->stack_bytes);
 #endif
@@ -69,14 +85,70 @@ static inline void san_stack_fresh(struct pirn_fiber *fiber)
 #endif
 }
 
-/* A stack goes back to the system. */
+/* A stack is there, and the control block on it; no fiber yet. */
+static inline void san_stack_made(struct pirn_fiber *fiber)
+{
+	(void)fiber;
+#if defined(__SANITIZE_ADDRESS__)
+	/* Without the guard, which cannot be read. */
+	__lsan_register_root_region(fiber->stack_low,
+				    fiber->stack_bytes + sizeof(*fiber));
+#endif
+#if defined(PIRN_VALGRIND)
+	fiber->valgrind = VALGRIND_STACK_REGISTER(fiber->stack_low, fiber);
+#endif
+}
+
+/* A stack goes back to the system, maybe with a fiber that never ended. */
 static inline void san_stack_gone(struct pirn_fiber *fiber)
 {
 	(void)fiber;
+#if defined(__SANITIZE_ADDRESS__)
+	/*
+	 * A parked fiber's fake stack is freed by the switch away from it only:
+	 * tell of one that does not take place.
+	 */
+	if (fiber->asan_fake) {
+		const void *low;
+		void *mine;
+		size_t bytes;
+
+		__sanitizer_start_switch_fiber(&mine, fiber->stack_low,
+					       fiber->stack_bytes);
+		__sanitizer_finish_switch_fiber(fiber->asan_fake, &low, &bytes);
+		fiber->asan_fake = NULL;
+		__sanitizer_start_switch_fiber(NULL, low, bytes);
+		__sanitizer_finish_switch_fiber(mine, NULL, NULL);
+	}
+	/* The mapping's next user must not find it poisoned. */
+	__asan_unpoison_memory_region(fiber->stack_low, fiber->stack_bytes);
+	__lsan_unregister_root_region(fiber->stack_low,
+				      fiber->stack_bytes + sizeof(*fiber));
+#endif
+#if defined(PIRN_VALGRIND)
+	VALGRIND_STACK_DEREGISTER(fiber->valgrind);
+#endif
 #if defined(__SANITIZE_THREAD__)
 	if (fiber->tsan)
 		__tsan_destroy_fiber(fiber->tsan);
 	fiber->tsan = NULL;
+#endif
+}
+
+/* A core is not heap memory, and points to some that is nowhere else known. */
+static inline void san_core_made(struct pirn_core *core)
+{
+	(void)core;
+#if defined(__SANITIZE_ADDRESS__)
+	__lsan_register_root_region(core, sizeof(*core));
+#endif
+}
+
+static inline void san_core_gone(struct pirn_core *core)
+{
+	(void)core;
+#if defined(__SANITIZE_ADDRESS__)
+	__lsan_unregister_root_region(core, sizeof(*core));
 #endif
 }
 

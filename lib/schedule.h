@@ -8,6 +8,7 @@
 
 #include "lib.h"
 #include "sanitizer.h"
+#include "switch.h"
 
 /* Returns 0 when somebody switches back. */
 static inline int pirn_switch_to(struct pirn_core *core,
@@ -45,8 +46,12 @@ static inline void pirn_fiber_ready(struct pirn_core *core,
 static inline int pirn_fiber_stop(struct pirn_core *core)
 {
 	struct pirn_fiber *self = core->current;
-	struct pirn_fiber *next = pirn_fiber_next(core);
+	struct pirn_fiber *next = core->runnable.head;
 
+	/* Always so for a fiber with PIRN_FIBER_FP, which costs others nothing. */
+	if (unlikely(!next || --core->budget < 0))
+		return pirn_fiber_stop_slow(core);
+	core->runnable.head = next->next;
 	if (unlikely(next == self))
 		return 0;
 	return pirn_switch_to(core, self, next);

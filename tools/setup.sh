@@ -5,14 +5,15 @@
 # Installs the Debian packages that a part of the work needs, after saying which
 # and how much is downloaded; silent when all are there. Groups: build (library
 # and command), test (their tests), vm (the module and everything in a virtual
-# machine), analysis (sparse and checkpatch), chroot (the test on a fresh system).
+# machine), analysis (sparse and checkpatch), chroot (the test on a fresh system),
+# aarch64 (the cross build and its tests).
 #
 # A script that sources this gets need_packages GROUP..., need_lists and as_root.
 
 setup_packages() {
 	case $1 in
 	build) echo gcc make libc6-dev pkg-config liburing-dev libnuma-dev ;;
-	test) echo libcmocka-dev strace diffutils procps ;;
+	test) echo libcmocka-dev strace diffutils procps valgrind ;;
 	# gcc-12 is what the kernel was built with; libelf1 and libssl3 are for the
 	# programs in its kbuild package
 	vm) echo make libc6-dev gcc-12 libelf1 libssl3 qemu-system-x86 busybox-static \
@@ -22,6 +23,8 @@ setup_packages() {
 	figures) echo valgrind ;;
 	peers) echo g++ make libboost-context-dev libboost-fiber-dev libboost-dev \
 		libuv1-dev ;;
+	# the libraries for it come from tests/aarch64
+	aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross make qemu-user ;;
 	*) return 1 ;;
 	esac
 }
@@ -65,11 +68,11 @@ need_lists() {
 }
 
 need_packages() {
-	[ $# -gt 0 ] || setup_die "needs a group: build test vm analysis chroot peers figures" 2
+	[ $# -gt 0 ] || setup_die "needs a group: build test vm analysis chroot aarch64 peers figures" 2
 	setup_all=''
 	for setup_group; do
 		setup_all="$setup_all $(setup_packages "$setup_group")" ||
-			setup_die "unknown group $setup_group, known: build test vm analysis chroot peers figures" 2
+			setup_die "unknown group $setup_group, known: build test vm analysis chroot aarch64 peers figures" 2
 	done
 	command -v apt-get >/dev/null ||
 		setup_die "needs a Debian system (no apt-get here); install by hand:$setup_all"

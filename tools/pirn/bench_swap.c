@@ -12,7 +12,7 @@
 
 #include "bench.h"
 
-/* swap_x86_64.S */
+/* swap_x86_64.S, swap_aarch64.S */
 void bench_swap(void **save, void *load);
 
 /* The two stacks that swap; one thread at a time. */
@@ -39,6 +39,7 @@ void bench_swap_start(void)
 {
 	void **top = (void **)(swap.stack + sizeof(swap.stack));
 
+#if defined(__x86_64__)
 	/*
 	 * Six registers and an entry.  A function is entered as if by a call,
 	 * with the stack 8 past a multiple of 16.
@@ -47,6 +48,12 @@ void bench_swap_start(void)
 	*--top = (void *)swap_partner;
 	memset(top - 6, 0, 6 * sizeof(*top));
 	swap.there = top - 6;
+#else
+	/* Nineteen registers, then x30. */
+	*--top = (void *)swap_partner;
+	memset(top - 19, 0, 19 * sizeof(*top));
+	swap.there = top - 19;
+#endif
 }
 
 /* A round is there and back: two switches. */

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -144,17 +145,26 @@ static int backend_pick(struct pirn_runtime *rt, char *why, size_t why_bytes)
 /* The switch does not move the shadow stack along. */
 static int shadow_stack_check(char *why, size_t why_bytes)
 {
-#if defined(__x86_64__)
 	unsigned long enabled = 0;
+	int err;
 
+#if defined(__x86_64__)
 	/* ARCH_SHSTK_STATUS; ARCH_SHSTK_SHSTK */
-	if (!syscall(SYS_arch_prctl, 0x5005, &enabled) && enabled & 1) {
-		snprintf(why, why_bytes,
-			 "shadow stacks are enabled for this process; fibers cannot run with them (GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK)");
-		return -ENOTSUP;
-	}
+	const char *off = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK";
+
+	err = (int)syscall(SYS_arch_prctl, 0x5005, &enabled);
+#else
+	/* PR_GET_SHADOW_STACK_STATUS; PR_SHADOW_STACK_ENABLE */
+	const char *off = "GLIBC_TUNABLES=glibc.cpu.aarch64_gcs=0";
+
+	err = prctl(74, &enabled, 0, 0, 0);
 #endif
-	return 0;
+	if (err || !(enabled & 1))
+		return 0;
+	snprintf(why, why_bytes,
+		 "shadow stacks are enabled for this process; fibers cannot run with them (%s)",
+		 off);
+	return -ENOTSUP;
 }
 
 /* ------------------------------------------------------------------ cores */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "helpers.h"
+#include "registers.h"
 
 /* --------------------------------------------------------- spawn and join */
 
@@ -351,51 +352,11 @@ TEST(max_fibers_is_a_limit)
 
 /* ------------------------------------------------------ what a switch keeps */
 
-/*
- * Puts @seed and the numbers after it in the six registers a callee must keep,
- * yields, and returns how many of them came back changed.
- */
-uint64_t yield_with_registers(uint64_t seed);
-__asm__(".text\n"
-	".globl yield_with_registers\n"
-	".type yield_with_registers, @function\n"
-	"yield_with_registers:\n"
-	"	push %rbx\n"
-	"	push %rbp\n"
-	"	push %r12\n"
-	"	push %r13\n"
-	"	push %r14\n"
-	"	push %r15\n"
-	"	push %rdi\n"
-	"	lea 0(%rdi), %rbx\n"
-	"	lea 1(%rdi), %rbp\n"
-	"	lea 2(%rdi), %r12\n"
-	"	lea 3(%rdi), %r13\n"
-	"	lea 4(%rdi), %r14\n"
-	"	lea 5(%rdi), %r15\n"
-	"	call pirn_yield@PLT\n"
-	"	pop %rdi\n"
-	"	xor %eax, %eax\n"
-	"	xor %ecx, %ecx\n"
-	"	cmp %rdi, %rbx\n	setne %cl\n	add %rcx, %rax\n"
-	"	inc %rdi\n"
-	"	cmp %rdi, %rbp\n	setne %cl\n	add %rcx, %rax\n"
-	"	inc %rdi\n"
-	"	cmp %rdi, %r12\n	setne %cl\n	add %rcx, %rax\n"
-	"	inc %rdi\n"
-	"	cmp %rdi, %r13\n	setne %cl\n	add %rcx, %rax\n"
-	"	inc %rdi\n"
-	"	cmp %rdi, %r14\n	setne %cl\n	add %rcx, %rax\n"
-	"	inc %rdi\n"
-	"	cmp %rdi, %r15\n	setne %cl\n	add %rcx, %rax\n"
-	"	pop %r15\n"
-	"	pop %r14\n"
-	"	pop %r13\n"
-	"	pop %r12\n"
-	"	pop %rbp\n"
-	"	pop %rbx\n"
-	"	ret\n"
-	".size yield_with_registers, . - yield_with_registers\n");
+static void yield_for(void *arg)
+{
+	(void)arg;
+	check_eq(pirn_yield(), 0);
+}
 
 static int hold_registers(void *arg)
 {
@@ -403,7 +364,7 @@ static int hold_registers(void *arg)
 	int i;
 
 	for (i = 0; i < 100; i++)
-		check_eq(yield_with_registers(seed + (uint64_t)i), 0);
+		check_eq(registers_lost(seed + (uint64_t)i, yield_for, NULL), 0);
 	return 0;
 }
 

@@ -51,6 +51,7 @@ static void give_handles(struct handles *h)
 static void check_all_refused(const struct handles *h)
 {
 	struct pirn_core_stats stats = { .size = sizeof(stats) };
+	struct pirn_stack_stats stack_stats = { .size = sizeof(stack_stats) };
 	struct pirn_fiber *fiber;
 	struct pirn_file *file;
 
@@ -59,8 +60,10 @@ static void check_all_refused(const struct handles *h)
 	check_eq(pirn_core_count(), -EPERM);
 	check_eq(pirn_core_cpu(0), -EPERM);
 	check_eq(pirn_core_stats(&stats), -EPERM);
+	check_eq(pirn_stack_stats(&stack_stats), -EPERM);
 	check_eq(pirn_spawn(&fiber, nothing, NULL), -EPERM);
 	check_eq(pirn_spawn(NULL, nothing, NULL), -EPERM);
+	check_eq(pirn_spawn_options(&fiber, NULL, nothing, NULL), -EPERM);
 	check_eq(pirn_join(h->fiber, NULL), -EPERM);
 	check_eq(pirn_detach(h->fiber), -EPERM);
 	check(!pirn_self());

@@ -27,6 +27,16 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+/* Under a tool whose threads take turns: one that waits must say so. */
+static inline bool san_one_thread_at_a_time(void)
+{
+#if defined(PIRN_VALGRIND)
+	return RUNNING_ON_VALGRIND;
+#else
+	return false;
+#endif
+}
+
 /* Right before the switch; @last: @from never runs again. */
 static inline void san_switch_start(struct pirn_fiber *from,
 				    struct pirn_fiber *to, bool last)

@@ -42,6 +42,8 @@ void pirn_stacks_start(struct pirn_stacks *stacks, size_t stack_bytes)
 	if (!stacks->slab_count)
 		stacks->slab_count = 1;
 	stacks->look_at = UINT64_MAX;
+	/* Emulators say yes to advice they do not know: no guard would be there. */
+	stacks->guard_by_protect = !madvise(NULL, 0, -1);
 }
 
 struct pirn_fiber *pirn_stack_of_slab(const struct pirn_stacks *stacks,

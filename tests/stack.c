@@ -32,8 +32,9 @@ static struct pirn_backend_ops test_ops;
 static uint64_t test_clock;
 static unsigned int test_sleeps;
 
-static uint64_t clock_now(void)
+static uint64_t clock_now(struct pirn_core *core)
 {
+	(void)core;
 	return test_clock += 100;
 }
 
@@ -54,7 +55,7 @@ static void clock_start(void)
 	struct pirn_core *core = pirn_this();
 
 	real_ops = core->ops;
-	test_clock = real_ops->now();
+	test_clock = real_ops->now(core);
 	test_ops = *real_ops;
 	test_ops.now = clock_now;
 	test_ops.enter = clock_enter;

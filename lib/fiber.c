@@ -70,7 +70,7 @@ int pirn_fiber_stop_slow(struct pirn_core *core)
  * The fiber's last words.  Its stack goes to the pool while it still runs on
  * it, which is safe because nothing else runs on this core before the switch.
  */
-static void fiber_end(struct pirn_core *core, struct pirn_fiber *self)
+static san_never_returns void fiber_end(struct pirn_core *core, struct pirn_fiber *self)
 {
 	struct pirn_fiber *next;
 
@@ -92,7 +92,7 @@ static void fiber_end(struct pirn_core *core, struct pirn_fiber *self)
 	__builtin_unreachable();
 }
 
-static void fiber_main(struct pirn_fiber *self)
+static san_never_returns void fiber_main(struct pirn_fiber *self)
 {
 	san_switch_end(self, true, &self->core->reactor);
 	self->result = self->fn(self->arg);
@@ -103,7 +103,7 @@ static void fiber_main(struct pirn_fiber *self)
 }
 
 /* The same for one with PIRN_FIBER_FP. */
-static void fiber_main_fp(struct pirn_fiber *self)
+static san_never_returns void fiber_main_fp(struct pirn_fiber *self)
 {
 	struct pirn_fp start;
 

@@ -398,6 +398,18 @@ TEST(lsan_does_not_see_what_dead_fibers_held)
 	check_says("SUMMARY: AddressSanitizer: 3456 byte(s) leaked in 1 allocation(s)");
 }
 
+/* Locals then lie in memory of the tool's own, some for each fiber. */
+TEST(dropped_fibers_leave_nothing_of_the_tools)
+{
+	const char *now = getenv("ASAN_OPTIONS");
+	char options[512];
+
+	snprintf(options, sizeof(options),
+		 "%s:detect_stack_use_after_return=1", now ? now : "");
+	setenv("ASAN_OPTIONS", options, 1);
+	check_exited(victim("drop", NULL), 0);
+}
+
 #else
 
 /* -------------------------------------------------------- ThreadSanitizer */
@@ -451,6 +463,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(lsan_finds_a_leak_in_a_fiber),
 		cmocka_unit_test(lsan_sees_what_parked_fibers_hold),
 		cmocka_unit_test(lsan_does_not_see_what_dead_fibers_held),
+		cmocka_unit_test(dropped_fibers_leave_nothing_of_the_tools),
 #else
 		cmocka_unit_test(tsan_finds_a_race_between_cores),
 		cmocka_unit_test(tsan_finds_none_between_fibers_of_a_core),

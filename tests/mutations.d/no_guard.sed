@@ -2,4 +2,4 @@
 # Stacks without a guard: the neighbour takes the overflow.
 # file: lib/stack.c
 # test: native misuse/a_stack_overflow*
-/^static int guard_install/,/^}/s/madvise(low, GUARD_BYTES, MADV_GUARD_INSTALL)/0/
+/^static int guard_install/,/^}/s/madvise(low, stacks->guard, MADV_GUARD_INSTALL)/0/

@@ -189,7 +189,7 @@ struct pirn_stack_stats {
 };
 
 /*
- * Looks at every stack of the core: blocks it about a microsecond for each.
+ * Looks at every stack of the core: blocks it for one to two microseconds each.
  * -EPERM, -EINVAL (size).
  */
 PIRN_API int pirn_stack_stats(struct pirn_stack_stats *stats);

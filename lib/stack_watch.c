@@ -86,9 +86,12 @@ static uninstrumented const char *lowest_changed(const struct pirn_fiber *fiber)
 	return byte;
 }
 
-static uninstrumented void pattern_fill(const struct pirn_fiber *fiber)
+/* From @at on: below, it is as it was filled. */
+static uninstrumented void pattern_fill(const struct pirn_fiber *fiber,
+					const char *at)
 {
-	volatile uint64_t *word = fiber->stack_low;
+	volatile uint64_t *word =
+		(volatile uint64_t *)((uintptr_t)at & ~(uintptr_t)7);
 
 	for (; (volatile void *)word < (const volatile void *)fiber; word++)
 		*word = PATTERN;
@@ -96,9 +99,13 @@ static uninstrumented void pattern_fill(const struct pirn_fiber *fiber)
 
 void pirn_stack_pattern(struct pirn_core *core, struct pirn_fiber *fiber)
 {
-	if (fiber->patterned)
-		note_used(&core->stacks, fiber, lowest_changed(fiber));
-	pattern_fill(fiber);
+	const char *at = fiber->stack_low;
+
+	if (fiber->patterned) {
+		at = lowest_changed(fiber);
+		note_used(&core->stacks, fiber, at);
+	}
+	pattern_fill(fiber, at);
 	fiber->patterned = true;
 }
 

@@ -165,6 +165,7 @@ static void check_json(const char *subject, const char *out)
 
 static void check_subject(char *subject)
 {
+	skip_without_uring();
 	check_text(subject, run_well("bench", "--quick", subject,
 				     backend_option(subject))->out);
 	check_json(subject, run_well("bench", "--quick", "--json", subject,
@@ -217,11 +218,12 @@ TEST(memory_says_everything)
 /* One document, in the order of the subjects, whatever that of the words. */
 TEST(several_subjects_are_one_document)
 {
-	const struct output *o = run_well("bench", "--quick", "--json", "memory",
-					  "spawn");
-	struct json_value *all = json_read(o->out, NULL);
-	struct json_value *array = json_member(all, "rows", JSON_ARRAY);
+	struct json_value *all, *array;
 
+	skip_without_uring();
+	all = json_read(run_well("bench", "--quick", "--json", "memory",
+				 "spawn")->out, NULL);
+	array = json_member(all, "rows", JSON_ARRAY);
 	check_eq(json_count_of(array), 8);
 	check(!strcmp(json_string_of(array->first, "subject"), "spawn"));
 	json_free(all);
@@ -233,6 +235,7 @@ TEST(memory_is_what_the_kernel_says)
 	struct json_value *all, *v;
 	double stacks, block, tables;
 
+	skip_without_uring();
 	if (UNDER_ASAN || UNDER_TSAN)
 		skip_case("the sanitizer's own memory is counted, too");
 	all = json_read(run_well("bench", "--quick", "--json", "memory")->out,
@@ -256,6 +259,7 @@ TEST(repetitions_are_samples)
 {
 	struct json_value *all, *v;
 
+	skip_without_uring();
 	all = json_read(run_well("bench", "--quick", "--json", "--repetitions=5",
 				 "spawn")->out, NULL);
 	for (v = json_member(all, "rows", JSON_ARRAY)->first; v; v = v->next)
@@ -289,6 +293,7 @@ TEST(mistakes_get_one_line_and_status_2)
 
 TEST(what_cannot_be_measured_is_status_1)
 {
+	skip_without_uring();
 	check_mistake(run_command("bench", "--cpus=99999", "switch"), 1, "99999");
 	check_mistake(run_command("bench", "--cpus=0", "call"), 1, "2 CPUs");
 	check_mistake(run_command("bench", "--cpus=0,0", "call"), 1, "different");
@@ -359,6 +364,7 @@ TEST(peers_stand_beside_their_rows)
 	struct json_value *all, *v, *peer;
 	struct peers p;
 
+	skip_without_uring();
 	peers_make(&p);
 	/* medians of what they print; a key that no row has is no matter */
 	peer_make(&p, "boost-context", "echo spawn/1 50 10 20; echo other/2 1");
@@ -403,6 +409,7 @@ TEST(peers_that_fail_fail_the_run)
 	struct peers p;
 	size_t i;
 
+	skip_without_uring();
 	peers_make(&p);
 	peer_make(&p, "boost-fiber", "true");
 	peer_make(&p, "boost-asio", "true");

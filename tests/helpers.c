@@ -215,7 +215,7 @@ enum pirn_backend wanted_backend(void)
  * Only a host that blocks io_uring excuses a case, and the kernel is asked, not
  * the library: a library that wrongly says so must fail.
  */
-static void skip_without_uring(void)
+void skip_without_uring(void)
 {
 	struct io_uring_params params = { 0 };
 	long fd = syscall(SYS_io_uring_setup, 1, &params);

@@ -132,6 +132,9 @@ void nap_ms(unsigned int ms);
 /* The backend the program was told to test: $PIRN_TEST_BACKEND, or uring. */
 enum pirn_backend wanted_backend(void);
 
+/* Skips the case where the host blocks io_uring; run_on() does it by itself. */
+void skip_without_uring(void);
+
 /*
  * Runs fn(arg) on core 0 of a runtime with the wanted backend; the case fails
  * when it does not start or runs on another one. The backend field of @opt (may

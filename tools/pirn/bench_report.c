@@ -40,13 +40,16 @@ static void print_head(const char *subject, const bool has[BENCH_PEERS])
 
 static void print_yardstick(const struct bench_row *row)
 {
+	double ratio;
+
 	if (!row->yardstick[0]) {
 		printf("  %-24s %9s %6s %5s", "-", "", "", "");
 		return;
 	}
 	printf("  %-24s", row->yardstick);
 	print_value(row->yard);
-	printf(" %6.2f", row->spread.median / row->yard);
+	ratio = row->spread.median / row->yard;
+	printf(" %6.*f", ratio < 0.1 ? 4 : 2, ratio);
 	if (row->goal > 0)
 		printf(" %5.4g", row->goal);
 	else

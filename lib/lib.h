@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include <pirn.h>
+#include <pirn/sync.h>		/* struct pirn_waiters */
 
 #define PIRN_LINE	64
 #define PIRN_PAGE	4096u
@@ -60,12 +61,6 @@ struct pirn_cleanup;
 struct pirn_wait;
 
 /* ------------------------------------------------------- fiber.c, stack.c */
-
-/* Those who wait for one thing, first in first out; zeroed is empty. */
-struct pirn_waiters {
-	struct pirn_wait *first;
-	struct pirn_wait *last;
-};
 
 /* Lies at the top of its own stack; the stack pools keep it in a free list. */
 struct pirn_fiber {

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Select: a fiber waits for the first of several things.
+ *
+ * It stops in one wait of its own that is in no queue, and has a place in the
+ * queue of every object it named; the places lie in the caller's cases.  The
+ * first object to serve one of them takes all of them out and ends the wait, so
+ * no object ever serves a fiber that another has served already; a wait that
+ * ends early takes all out too.
+ */
+#include <limits.h>
+
+#include "lib.h"
+#include "sync.h"
+#include "wait.h"
+
+struct pirn_select {
+	struct pirn_wait wait;
+	struct pirn_select_case *cases;
+	unsigned int n;
+};
+
+_Static_assert(sizeof(struct pirn_select_case) == 160, "sizes are ABI");
+_Static_assert(sizeof(struct pirn_place) <=
+	       sizeof(((struct pirn_select_case *)0)->reserved),
+	       "a place fits into a case");
+
+static inline struct pirn_place *place_of(struct pirn_select_case *one)
+{
+	return (struct pirn_place *)(void *)one->reserved;
+}
+
+/* -------------------------------------------------- one case, by its kind */
+
+/* What the object's own calls would refuse; nothing is done yet. */
+static int case_check(struct pirn_core *core, struct pirn_select_case *one)
+{
+	switch (one->kind) {
+	case PIRN_SELECT_NOTHING:
+		return 0;
+	case PIRN_SELECT_SEND:
+	case PIRN_SELECT_RECEIVE:
+		return pirn_fifo_enter(&core, one->object);
+	case PIRN_SELECT_EVENT:
+		return pirn_event_enter(&core, one->object);
+	case PIRN_SELECT_FUTURE:
+		return pirn_future_enter(&core, one->object);
+	default:
+		return pirn_fail(core, -EINVAL,
+				 "pirn_select: %u is no kind of case",
+				 one->kind);
+	}
+}
+
+static bool case_ready(const struct pirn_select_case *one)
+{
+	switch (one->kind) {
+	case PIRN_SELECT_SEND:
+		return pirn_fifo_can_send(one->object);
+	case PIRN_SELECT_RECEIVE:
+		return pirn_fifo_can_receive(one->object);
+	case PIRN_SELECT_EVENT:
+		return pirn_event_ready(one->object);
+	case PIRN_SELECT_FUTURE:
+		return pirn_future_ready(one->object);
+	default:
+		return false;
+	}
+}
+
+/* It is ready. */
+static int case_take(struct pirn_core *core, struct pirn_select_case *one)
+{
+	switch (one->kind) {
+	case PIRN_SELECT_SEND:
+		return pirn_fifo_put(core, one->object, one->item);
+	case PIRN_SELECT_RECEIVE:
+		return pirn_fifo_take(core, one->object, one->item);
+	case PIRN_SELECT_EVENT:
+		return pirn_event_take(one->object);
+	default:
+		return pirn_future_take(one->object, one->item);
+	}
+}
+
+static struct pirn_waiters *case_queue(struct pirn_select_case *one)
+{
+	switch (one->kind) {
+	case PIRN_SELECT_SEND:
+		return &((struct pirn_fifo *)one->object)->senders;
+	case PIRN_SELECT_RECEIVE:
+		return &((struct pirn_fifo *)one->object)->receivers;
+	case PIRN_SELECT_EVENT:
+		return &((struct pirn_event *)one->object)->waiters;
+	case PIRN_SELECT_FUTURE:
+		return &((struct pirn_future *)one->object)->waiters;
+	default:
+		return NULL;
+	}
+}
+
+/* ------------------------------------------------------- all cases of one */
+
+static void places_take(struct pirn_core *core, struct pirn_select *select)
+{
+	for (unsigned int i = 0; i < select->n; i++) {
+		struct pirn_select_case *one = &select->cases[i];
+		struct pirn_place *place = place_of(one);
+		struct pirn_waiters *queue = case_queue(one);
+
+		place->wait.in = NULL;
+		if (!queue)
+			continue;
+		place->wait.fiber = core->current;
+		place->wait.left = NULL;
+		place->item = one->item;
+		place->select = select;
+		pirn_waiters_add(queue, &place->wait);
+	}
+}
+
+static void places_leave(struct pirn_select *select)
+{
+	for (unsigned int i = 0; i < select->n; i++) {
+		struct pirn_place *place = place_of(&select->cases[i]);
+
+		if (place->wait.in)
+			pirn_waiters_remove(&place->wait);
+	}
+}
+
+void pirn_select_done(struct pirn_core *core, struct pirn_place *place,
+		      int result)
+{
+	struct pirn_select *select = place->select;
+	struct pirn_select_case *one = container_of((void *)place,
+						    struct pirn_select_case,
+						    reserved);
+
+	places_leave(select);
+	one->result = result;
+	pirn_wait_end(core, &select->wait, (int)(one - select->cases));
+}
+
+static void select_left(struct pirn_core *core, struct pirn_wait *wait)
+{
+	(void)core;
+	places_leave(container_of(wait, struct pirn_select, wait));
+}
+
+/* Which of those that are ready, -1: none is. */
+static int choose(const struct pirn_select_case *cases, unsigned int n,
+		  bool in_order)
+{
+	unsigned int i, ready = 0, skip = 0;
+
+	for (i = 0; i < n && !(in_order && ready); i++)
+		ready += case_ready(&cases[i]);
+	if (!ready)
+		return -1;
+	if (ready > 1)
+		skip = (unsigned int)(pirn_random() % ready);
+	for (i = 0; !case_ready(&cases[i]) || skip--; i++)
+		;
+	return (int)i;
+}
+
+int pirn_select(struct pirn_select_case *cases, unsigned int n,
+		unsigned int flags, uint64_t deadline)
+{
+	struct pirn_core *core = pirn_this();
+	struct pirn_select select = { .cases = cases, .n = n };
+	int err, i;
+
+	if (!core)
+		return -EPERM;
+	if (!cases || !n || n > INT_MAX || flags & ~PIRN_SELECT_IN_ORDER)
+		return pirn_fail(core, -EINVAL,
+				 "pirn_select: %u cases, flags 0x%x", n, flags);
+	for (unsigned int k = 0; k < n; k++) {
+		err = case_check(core, &cases[k]);
+		if (err)
+			return err;
+	}
+	i = choose(cases, n, flags & PIRN_SELECT_IN_ORDER);
+	if (i >= 0) {
+		cases[i].result = case_take(core, &cases[i]);
+		return i;
+	}
+	err = pirn_sync_refused(core, deadline);
+	if (err)
+		return err;
+	places_take(core, &select);
+	return pirn_sync_wait(core, NULL, &select.wait, select_left, deadline);
+}

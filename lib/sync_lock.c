@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+/* Mutex, condition, read-write lock: what one fiber has and others wait for. */
+#include "lib.h"
+#include "sync.h"
+#include "wait.h"
+
+_Static_assert(sizeof(struct pirn_mutex) == 48 &&
+	       sizeof(struct pirn_condition) == 48 &&
+	       sizeof(struct pirn_rwlock) == 48, "sizes are ABI");
+
+/* ----------------------------------------------------------------- mutex */
+
+static int mutex_wait(struct pirn_core *core, struct pirn_mutex *mutex,
+		      uint64_t deadline)
+{
+	struct pirn_wait wait;
+
+	if (mutex->owner == core->current)
+		return pirn_fail(core, -EDEADLK,
+				 "this fiber holds the mutex already");
+	return pirn_sync_wait(core, &mutex->waiters, &wait, NULL, deadline);
+}
+
+int pirn_mutex_lock_until(struct pirn_mutex *mutex, uint64_t deadline)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &mutex->core);
+
+	if (unlikely(err))
+		return err;
+	/* Handed over and never let go: nobody waits for one without owner. */
+	if (unlikely(mutex->owner))
+		return mutex_wait(core, mutex, deadline);
+	mutex->owner = core->current;
+	return 0;
+}
+
+/* To the first that waits, who owns it before it runs. */
+static inline void mutex_hand_over(struct pirn_core *core,
+				   struct pirn_mutex *mutex)
+{
+	struct pirn_wait *first = mutex->waiters.first;
+
+	if (likely(!first)) {
+		mutex->owner = NULL;
+		return;
+	}
+	mutex->owner = first->fiber;
+	pirn_wait_end(core, first, 0);
+}
+
+int pirn_mutex_unlock(struct pirn_mutex *mutex)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &mutex->core);
+
+	if (unlikely(err))
+		return err;
+	if (unlikely(mutex->owner != core->current))
+		return pirn_fail(core, -EPERM,
+				 "this fiber does not hold the mutex");
+	mutex_hand_over(core, mutex);
+	return 0;
+}
+
+int pirn_mutex_destroy(struct pirn_mutex *mutex)
+{
+	return pirn_sync_destroy(&mutex->core, mutex->owner);
+}
+
+/* ------------------------------------------------------------- condition */
+
+/*
+ * Takes the mutex back after a wait, which nothing may keep it from: the shield
+ * holds off the end of the scope, and a wait ended in spite of it begins again.
+ */
+static void mutex_take_back(struct pirn_core *core, struct pirn_mutex *mutex)
+{
+	struct pirn_wait wait;
+
+	if (likely(!mutex->owner)) {
+		mutex->owner = core->current;
+		return;
+	}
+	core->current->shield++;
+	do {
+		pirn_wait_until(core, &mutex->waiters, &wait, NULL, PIRN_NEVER);
+	} while (unlikely(mutex->owner != core->current));
+	core->current->shield--;
+}
+
+int pirn_condition_wait_until(struct pirn_condition *condition,
+			      struct pirn_mutex *mutex, uint64_t deadline)
+{
+	struct pirn_core *core;
+	struct pirn_wait wait;
+	int err = pirn_sync_enter(&core, &condition->core);
+
+	if (err)
+		return err;
+	if (mutex->owner != core->current)
+		return pirn_fail(core, -EPERM,
+				 "this fiber does not hold the mutex");
+	if (condition->waiters.first && condition->mutex != mutex)
+		return pirn_fail(core, -EINVAL,
+				 "others wait for this condition with another mutex");
+	err = pirn_sync_refused(core, deadline);
+	if (err)
+		return err;
+	condition->mutex = mutex;
+	mutex_hand_over(core, mutex);
+	err = pirn_wait_until(core, &condition->waiters, &wait, NULL, deadline);
+	mutex_take_back(core, mutex);
+	return err ? pirn_fail_plain(core, err) : 0;
+}
+
+int pirn_condition_signal(struct pirn_condition *condition)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &condition->core);
+
+	if (err)
+		return err;
+	if (condition->waiters.first)
+		pirn_wait_end(core, condition->waiters.first, 0);
+	return 0;
+}
+
+int pirn_condition_broadcast(struct pirn_condition *condition)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &condition->core);
+
+	if (err)
+		return err;
+	pirn_sync_end_all(core, &condition->waiters, 0);
+	return 0;
+}
+
+int pirn_condition_destroy(struct pirn_condition *condition)
+{
+	return pirn_sync_destroy(&condition->core, condition->waiters.first);
+}
+
+/* ------------------------------------------------------- read-write lock */
+
+struct rwlock_wait {
+	struct pirn_wait wait;
+	struct pirn_rwlock *lock;
+	bool writer;
+};
+
+/* Lets in who comes first, and after a reader the readers behind it. */
+static void rwlock_serve(struct pirn_core *core, struct pirn_rwlock *lock)
+{
+	while (lock->waiters.first && !lock->writer) {
+		struct rwlock_wait *first = container_of(lock->waiters.first,
+							 struct rwlock_wait,
+							 wait);
+
+		if (first->writer && lock->readers)
+			return;
+		if (first->writer)
+			lock->writer = first->wait.fiber;
+		else
+			lock->readers++;
+		pirn_wait_end(core, &first->wait, 0);
+	}
+}
+
+/* A writer that gave up may have been all that kept readers out. */
+static void rwlock_left(struct pirn_core *core, struct pirn_wait *wait)
+{
+	rwlock_serve(core, container_of(wait, struct rwlock_wait, wait)->lock);
+}
+
+static int rwlock_wait(struct pirn_core *core, struct pirn_rwlock *lock,
+		       bool writer, uint64_t deadline)
+{
+	struct rwlock_wait wait;
+
+	if (lock->writer == core->current)
+		return pirn_fail(core, -EDEADLK,
+				 "this fiber holds the lock for writing already");
+	wait.lock = lock;
+	wait.writer = writer;
+	return pirn_sync_wait(core, &lock->waiters, &wait.wait, rwlock_left,
+			      deadline);
+}
+
+int pirn_rwlock_read_until(struct pirn_rwlock *lock, uint64_t deadline)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &lock->core);
+
+	if (unlikely(err))
+		return err;
+	if (unlikely(lock->writer || lock->waiters.first))
+		return rwlock_wait(core, lock, false, deadline);
+	lock->readers++;
+	return 0;
+}
+
+int pirn_rwlock_write_until(struct pirn_rwlock *lock, uint64_t deadline)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &lock->core);
+
+	if (unlikely(err))
+		return err;
+	/* Nobody waits for one that nobody has. */
+	if (unlikely(lock->writer || lock->readers))
+		return rwlock_wait(core, lock, true, deadline);
+	lock->writer = core->current;
+	return 0;
+}
+
+int pirn_rwlock_read_done(struct pirn_rwlock *lock)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &lock->core);
+
+	if (unlikely(err))
+		return err;
+	if (unlikely(!lock->readers))
+		return pirn_fail(core, -EPERM, "nobody holds the lock for reading");
+	lock->readers--;
+	rwlock_serve(core, lock);
+	return 0;
+}
+
+int pirn_rwlock_write_done(struct pirn_rwlock *lock)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &lock->core);
+
+	if (unlikely(err))
+		return err;
+	if (unlikely(lock->writer != core->current))
+		return pirn_fail(core, -EPERM,
+				 "this fiber does not hold the lock for writing");
+	lock->writer = NULL;
+	rwlock_serve(core, lock);
+	return 0;
+}
+
+int pirn_rwlock_destroy(struct pirn_rwlock *lock)
+{
+	return pirn_sync_destroy(&lock->core, lock->writer || lock->readers);
+}

@@ -54,16 +54,18 @@ int pirn_fiber_stop_slow(struct pirn_core *core)
 {
 	struct pirn_fiber *self = core->current, *next;
 	struct pirn_fp mine;
+	int woken;
 
 	if (likely(!(self->flags & PIRN_FIBER_FP)))
 		return pirn_switch_to(core, self, &core->reactor);
 	pirn_fp_save(&mine);
 	fp_leave(core);
 	next = pirn_fiber_next(core);
+	woken = self->woken;
 	if (next != self)
-		pirn_switch_to(core, self, next);
+		woken = pirn_switch_to(core, self, next);
 	fp_enter(core, &mine);
-	return 0;
+	return woken;
 }
 
 /*
@@ -88,7 +90,7 @@ static san_never_returns void fiber_end(struct pirn_core *core, struct pirn_fibe
 	next = pirn_fiber_next(core);
 	core->current = next;
 	san_switch_start(self, next, true);
-	pirn_switch(&self->sp, next->sp);
+	pirn_switch(&self->sp, next->sp, next->woken);
 	__builtin_unreachable();
 }
 

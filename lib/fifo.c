@@ -60,7 +60,7 @@ int pirn_fifo_put(struct pirn_core *core, struct pirn_fifo *fifo,
 	if (unlikely(fifo->closed))
 		return -EPIPE;
 	if (fifo->receivers.first) {
-		struct pirn_place *first = pirn_place_first(&fifo->receivers);
+		struct pirn_wait *first = fifo->receivers.first;
 
 		copy(first->item, item, fifo->item_bytes);
 		pirn_place_end(core, first, 0);
@@ -81,7 +81,7 @@ int pirn_fifo_take(struct pirn_core *core, struct pirn_fifo *fifo, void *item)
 	if (++fifo->head == fifo->capacity)
 		fifo->head = 0;
 	if (fifo->senders.first) {
-		struct pirn_place *first = pirn_place_first(&fifo->senders);
+		struct pirn_wait *first = fifo->senders.first;
 
 		copy(slot(fifo, fifo->count), first->item, fifo->item_bytes);
 		fifo->count++;
@@ -153,10 +153,9 @@ int pirn_fifo_close(struct pirn_fifo *fifo)
 		return pirn_fail(core, -EALREADY, "the fifo is closed already");
 	fifo->closed = true;
 	while (fifo->senders.first)
-		pirn_place_end(core, pirn_place_first(&fifo->senders), -EPIPE);
+		pirn_place_end(core, fifo->senders.first, -EPIPE);
 	while (fifo->receivers.first)
-		pirn_place_end(core, pirn_place_first(&fifo->receivers),
-			       -EPIPE);
+		pirn_place_end(core, fifo->receivers.first, -EPIPE);
 	return 0;
 }
 

@@ -62,10 +62,43 @@ struct pirn_wait;
 
 /* ------------------------------------------------------- fiber.c, stack.c */
 
+struct pirn_timer_list {		/* circular; of a bucket, or a timer's place */
+	struct pirn_timer_list *next;
+	struct pirn_timer_list *prev;
+};
+
+/* Owned by whoever armed it until it fires or is disarmed. */
+struct pirn_timer {
+	struct pirn_timer_list list;	/* next NULL: not armed */
+	uint64_t when;
+	void (*fire)(struct pirn_core *core, struct pirn_timer *timer);
+};
+
+/*
+ * A fiber stopped in something that may be ended early, by its deadline or by
+ * the end of its scope; see wait.h.
+ */
+struct pirn_wait {
+	struct pirn_wait *next;
+	struct pirn_wait *prev;
+	struct pirn_waiters *in;	/* NULL: in none */
+	struct pirn_fiber *fiber;
+	/* Ended early: it has left ->in, and this puts right what else it held. */
+	void (*left)(struct pirn_core *core, struct pirn_wait *wait);
+	int result;
+	struct pirn_timer timer;
+	/* Of the objects of sync.h. */
+	void *object;			/* what it waits for */
+	void *item;			/* where a value comes from or goes to */
+	uint64_t amount;
+	struct pirn_wait *whole;	/* of a select, when this is one place of it */
+};
+
 /* Lies at the top of its own stack; the stack pools keep it in a free list. */
 struct pirn_fiber {
 	void *sp;			/* while it does not run */
 	struct pirn_fiber *next;	/* in the one queue it is in */
+	int woken;			/* what the call it stopped in returns */
 	struct pirn_core *core;
 	int (*fn)(void *arg);
 	void *arg;
@@ -78,6 +111,7 @@ struct pirn_fiber {
 	uint32_t shield;		/* depth of shielded sections */
 	struct pirn_wait *wait;		/* that it stopped in and may be ended early */
 	struct pirn_wait *parked;	/* of the last pirn_park() */
+	struct pirn_wait own;		/* for one wait at a time: wait.h */
 	struct pirn_waiters joiner;	/* one at most */
 	struct pirn_scope *scope;	/* the innermost it is in */
 	struct pirn_fiber *scope_next;	/* of the scope it was made in */
@@ -210,18 +244,6 @@ void pirn_overflow_core_stop(struct pirn_core *core);
 
 /* --------------------------------------------------------------- timer.c */
 
-struct pirn_timer_list {		/* circular; of a bucket, or a timer's place */
-	struct pirn_timer_list *next;
-	struct pirn_timer_list *prev;
-};
-
-/* Owned by whoever armed it until it fires or is disarmed. */
-struct pirn_timer {
-	struct pirn_timer_list list;	/* next NULL: not armed */
-	uint64_t when;
-	void (*fire)(struct pirn_core *core, struct pirn_timer *timer);
-};
-
 struct pirn_timer_bucket {
 	struct pirn_timer_list list;	/* in the order they were armed */
 	uint64_t least;			/* no deadline in it is earlier */
@@ -254,21 +276,6 @@ static inline bool pirn_timer_armed(const struct pirn_timer *timer)
 void pirn_timers_expire(struct pirn_core *core, uint64_t now);
 
 /* ---------------------------------------------------------------- wait.c */
-
-/*
- * A fiber stopped in something that may be ended early, by its deadline or by
- * the end of its scope.  On the fiber's own stack; see wait.h.
- */
-struct pirn_wait {
-	struct pirn_wait *next;
-	struct pirn_wait *prev;
-	struct pirn_waiters *in;	/* NULL: in none */
-	struct pirn_fiber *fiber;
-	/* Ended early: it has left ->in, and this puts right what else it held. */
-	void (*left)(struct pirn_core *core, struct pirn_wait *wait);
-	int result;
-	struct pirn_timer timer;
-};
 
 /* Ends a wait early with @error, if the fiber is in one. */
 void pirn_wait_break(struct pirn_core *core, struct pirn_fiber *fiber,

@@ -10,18 +10,18 @@
 #include "sanitizer.h"
 #include "switch.h"
 
-/* Returns 0 when somebody switches back. */
+/* When somebody switches back: what @from was woken with. */
 static inline int pirn_switch_to(struct pirn_core *core,
 				 struct pirn_fiber *from, struct pirn_fiber *to)
 {
 	core->current = to;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	san_switch_start(from, to, false);
-	pirn_switch(&from->sp, to->sp);
+	pirn_switch(&from->sp, to->sp, 0);
 	san_switch_end(from, false, NULL);
-	return 0;
+	return from->woken;
 #else
-	return pirn_switch(&from->sp, to->sp);
+	return pirn_switch(&from->sp, to->sp, to->woken);
 #endif
 }
 
@@ -39,6 +39,7 @@ static inline struct pirn_fiber *pirn_fiber_next(struct pirn_core *core)
 static inline void pirn_fiber_ready(struct pirn_core *core,
 				    struct pirn_fiber *fiber)
 {
+	fiber->woken = 0;
 	pirn_queue_push(&core->runnable, fiber);
 }
 
@@ -53,7 +54,7 @@ static inline int pirn_fiber_stop(struct pirn_core *core)
 		return pirn_fiber_stop_slow(core);
 	core->runnable.head = next->next;
 	if (unlikely(next == self))
-		return 0;
+		return self->woken;
 	return pirn_switch_to(core, self, next);
 }
 

@@ -14,20 +14,14 @@
 #include "sync.h"
 #include "wait.h"
 
-struct pirn_select {
-	struct pirn_wait wait;
-	struct pirn_select_case *cases;
-	unsigned int n;
-};
-
 _Static_assert(sizeof(struct pirn_select_case) == 160, "sizes are ABI");
-_Static_assert(sizeof(struct pirn_place) <=
+_Static_assert(sizeof(struct pirn_wait) <=
 	       sizeof(((struct pirn_select_case *)0)->reserved),
 	       "a place fits into a case");
 
-static inline struct pirn_place *place_of(struct pirn_select_case *one)
+static inline struct pirn_wait *place_of(struct pirn_select_case *one)
 {
-	return (struct pirn_place *)(void *)one->reserved;
+	return (struct pirn_wait *)(void *)one->reserved;
 }
 
 /* -------------------------------------------------- one case, by its kind */
@@ -101,51 +95,54 @@ static struct pirn_waiters *case_queue(struct pirn_select_case *one)
 
 /* ------------------------------------------------------- all cases of one */
 
-static void places_take(struct pirn_core *core, struct pirn_select *select)
+/* The select's own wait: item and amount are its cases. */
+static void places_take(struct pirn_wait *whole)
 {
-	for (unsigned int i = 0; i < select->n; i++) {
-		struct pirn_select_case *one = &select->cases[i];
-		struct pirn_place *place = place_of(one);
-		struct pirn_waiters *queue = case_queue(one);
+	struct pirn_select_case *cases = whole->item;
 
-		place->wait.in = NULL;
+	for (uint64_t i = 0; i < whole->amount; i++) {
+		struct pirn_wait *place = place_of(&cases[i]);
+		struct pirn_waiters *queue = case_queue(&cases[i]);
+
+		place->in = NULL;
 		if (!queue)
 			continue;
-		place->wait.fiber = core->current;
-		place->wait.left = NULL;
-		place->item = one->item;
-		place->select = select;
-		pirn_waiters_add(queue, &place->wait);
+		place->item = cases[i].item;
+		place->whole = whole;
+		pirn_waiters_add(queue, place);
 	}
 }
 
-static void places_leave(struct pirn_select *select)
+static void places_leave(struct pirn_wait *whole)
 {
-	for (unsigned int i = 0; i < select->n; i++) {
-		struct pirn_place *place = place_of(&select->cases[i]);
+	struct pirn_select_case *cases = whole->item;
 
-		if (place->wait.in)
-			pirn_waiters_remove(&place->wait);
+	for (uint64_t i = 0; i < whole->amount; i++) {
+		struct pirn_wait *place = place_of(&cases[i]);
+
+		if (place->in)
+			pirn_waiters_remove(place);
 	}
 }
 
-void pirn_select_done(struct pirn_core *core, struct pirn_place *place,
+void pirn_select_done(struct pirn_core *core, struct pirn_wait *place,
 		      int result)
 {
-	struct pirn_select *select = place->select;
+	struct pirn_wait *whole = place->whole;
+	struct pirn_select_case *cases = whole->item;
 	struct pirn_select_case *one = container_of((void *)place,
 						    struct pirn_select_case,
 						    reserved);
 
-	places_leave(select);
+	places_leave(whole);
 	one->result = result;
-	pirn_wait_end(core, &select->wait, (int)(one - select->cases));
+	pirn_wait_end(core, whole, (int)(one - cases));
 }
 
-static void select_left(struct pirn_core *core, struct pirn_wait *wait)
+static void select_left(struct pirn_core *core, struct pirn_wait *whole)
 {
 	(void)core;
-	places_leave(container_of(wait, struct pirn_select, wait));
+	places_leave(whole);
 }
 
 /* Which of those that are ready, -1: none is. */
@@ -169,7 +166,7 @@ int pirn_select(struct pirn_select_case *cases, unsigned int n,
 		unsigned int flags, uint64_t deadline)
 {
 	struct pirn_core *core = pirn_this();
-	struct pirn_select select = { .cases = cases, .n = n };
+	struct pirn_wait *whole;
 	int err, i;
 
 	if (!core)
@@ -190,6 +187,9 @@ int pirn_select(struct pirn_select_case *cases, unsigned int n,
 	err = pirn_sync_refused(core, deadline);
 	if (err)
 		return err;
-	places_take(core, &select);
-	return pirn_sync_wait(core, NULL, &select.wait, select_left, deadline);
+	whole = &core->current->own;
+	whole->item = cases;
+	whole->amount = n;
+	places_take(whole);
+	return pirn_sync_wait(core, NULL, NULL, select_left, deadline);
 }

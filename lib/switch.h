@@ -9,8 +9,11 @@
 
 #include "lib.h"
 
-/* Saves and loads the callee-saved registers; 0 when somebody switches back. */
-int pirn_switch(void **save_sp, void *load_sp);
+/*
+ * Saves and loads the callee-saved registers; when somebody switches back to
+ * save_sp it returns what that one gave as @woken.
+ */
+int pirn_switch(void **save_sp, void *load_sp, int woken);
 /* Where the first switch to a stack lands. */
 void pirn_fiber_start(void);
 

@@ -22,7 +22,7 @@
 
 	.text
 
-/* int pirn_switch(void **save_sp, void *load_sp): 0 */
+/* int pirn_switch(void **save_sp, void *load_sp, int woken): @woken, there */
 	.globl	pirn_switch
 	.hidden	pirn_switch
 	.type	pirn_switch, %function
@@ -73,7 +73,7 @@ pirn_switch:
 	ldp	x23, x24, [sp, #48]
 	ldp	x21, x22, [sp, #32]
 	ldp	x19, x20, [sp, #16]
-	mov	w0, #0
+	mov	w0, w2
 	ldp	x29, x30, [sp], #160
 	.cfi_def_cfa_offset 0
 	.cfi_restore x29

@@ -10,7 +10,7 @@
 
 	.text
 
-/* int pirn_switch(void **save_sp, void *load_sp): 0 */
+/* int pirn_switch(void **save_sp, void *load_sp, int woken): @woken, there */
 	.globl	pirn_switch
 	.hidden	pirn_switch
 	.type	pirn_switch, @function
@@ -58,7 +58,7 @@ pirn_switch:
 	popq	%rcx
 	.cfi_adjust_cfa_offset -8
 	.cfi_register %rip, %rcx
-	xorl	%eax, %eax
+	movl	%edx, %eax
 	jmp	*%rcx
 	.cfi_endproc
 	.size	pirn_switch, . - pirn_switch

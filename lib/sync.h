@@ -45,20 +45,22 @@ static inline int pirn_sync_refused(struct pirn_core *core, uint64_t deadline)
 	return err ? pirn_fail_plain(core, err) : 0;
 }
 
-/* As pirn_wait_until(), with PIRN_TRY, and clearing pirn_reason(). */
+/*
+ * As pirn_wait_until() in the fiber's own record, with PIRN_TRY.  @object is for
+ * @left.  To be called last: see wait.h.
+ */
 static inline int pirn_sync_wait(struct pirn_core *core,
-				 struct pirn_waiters *in,
-				 struct pirn_wait *wait,
+				 struct pirn_waiters *in, void *object,
 				 void (*left)(struct pirn_core *core,
 					      struct pirn_wait *wait),
 				 uint64_t deadline)
 {
-	int err;
+	struct pirn_wait *wait = &core->current->own;
 
 	if (deadline == PIRN_TRY)
 		return pirn_fail_plain(core, -EAGAIN);
-	err = pirn_wait_until(core, in, wait, left, deadline);
-	return likely(err >= 0) ? err : pirn_fail_plain(core, err);
+	wait->object = object;
+	return pirn_wait_until(core, in, wait, left, deadline);
 }
 
 /* Ends every wait in a queue. */
@@ -74,34 +76,23 @@ int pirn_sync_destroy(struct pirn_core **bound, bool busy);
 
 /* ------------------------------------------------- select.c and its objects */
 
-struct pirn_select;
-
 /*
- * A place in the queue of something that select can wait for too: of a fiber
- * that waits for this alone, or one of several of a select.
+ * What select can wait for has, in its queue, waits of fibers that wait for this
+ * alone, and places of selects, which are no waits: who has one has others, and
+ * stopped in ->whole.
  */
-struct pirn_place {
-	struct pirn_wait wait;
-	void *item;			/* where a value comes from or goes to */
-	struct pirn_select *select;	/* NULL: alone */
-};
 
 /* One thing of a select has been done: it leaves every other queue. */
-void pirn_select_done(struct pirn_core *core, struct pirn_place *place,
+void pirn_select_done(struct pirn_core *core, struct pirn_wait *place,
 		      int result);
 
 static inline void pirn_place_end(struct pirn_core *core,
-				  struct pirn_place *place, int result)
+				  struct pirn_wait *place, int result)
 {
-	if (unlikely(place->select))
+	if (unlikely(place->whole))
 		pirn_select_done(core, place, result);
 	else
-		pirn_wait_end(core, &place->wait, result);
-}
-
-static inline struct pirn_place *pirn_place_first(struct pirn_waiters *waiters)
-{
-	return container_of(waiters->first, struct pirn_place, wait);
+		pirn_wait_end(core, place, result);
 }
 
 /* Waits for one thing alone. */
@@ -109,11 +100,11 @@ static inline int pirn_place_wait(struct pirn_core *core,
 				  struct pirn_waiters *in, void *item,
 				  uint64_t deadline)
 {
-	struct pirn_place place;
+	struct pirn_wait *wait = &core->current->own;
 
-	place.item = item;
-	place.select = NULL;
-	return pirn_sync_wait(core, in, &place.wait, NULL, deadline);
+	wait->item = item;
+	wait->whole = NULL;
+	return pirn_sync_wait(core, in, NULL, NULL, deadline);
 }
 
 /*

@@ -11,39 +11,29 @@ _Static_assert(sizeof(struct pirn_semaphore) == 48 &&
 
 /* ------------------------------------------------------------- semaphore */
 
-struct semaphore_wait {
-	struct pirn_wait wait;
-	struct pirn_semaphore *semaphore;
-	uint64_t units;
-};
-
 /* The first that waits, as long as there is enough for it. */
 static inline void semaphore_serve(struct pirn_core *core,
 				   struct pirn_semaphore *semaphore)
 {
 	while (semaphore->waiters.first) {
-		struct semaphore_wait *first =
-			container_of(semaphore->waiters.first,
-				     struct semaphore_wait, wait);
+		struct pirn_wait *first = semaphore->waiters.first;
 
-		if (first->units > semaphore->units)
+		if (first->amount > semaphore->units)
 			return;
-		semaphore->units -= first->units;
-		pirn_wait_end(core, &first->wait, 0);
+		semaphore->units -= first->amount;
+		pirn_wait_end(core, first, 0);
 	}
 }
 
 /* The next one may ask for less. */
 static void semaphore_left(struct pirn_core *core, struct pirn_wait *wait)
 {
-	semaphore_serve(core, container_of(wait, struct semaphore_wait,
-					   wait)->semaphore);
+	semaphore_serve(core, wait->object);
 }
 
 int pirn_semaphore_wait_until(struct pirn_semaphore *semaphore, uint64_t units,
 			      uint64_t deadline)
 {
-	struct semaphore_wait wait;
 	struct pirn_core *core;
 	int err = pirn_sync_enter(&core, &semaphore->core);
 
@@ -55,9 +45,8 @@ int pirn_semaphore_wait_until(struct pirn_semaphore *semaphore, uint64_t units,
 		semaphore->units -= units;
 		return 0;
 	}
-	wait.semaphore = semaphore;
-	wait.units = units;
-	return pirn_sync_wait(core, &semaphore->waiters, &wait.wait,
+	core->current->own.amount = units;
+	return pirn_sync_wait(core, &semaphore->waiters, semaphore,
 			      semaphore_left, deadline);
 }
 
@@ -91,20 +80,16 @@ int pirn_semaphore_destroy(struct pirn_semaphore *semaphore)
 
 /* --------------------------------------------------------------- barrier */
 
-struct barrier_wait {
-	struct pirn_wait wait;
-	struct pirn_barrier *barrier;
-};
-
 static void barrier_left(struct pirn_core *core, struct pirn_wait *wait)
 {
+	struct pirn_barrier *barrier = wait->object;
+
 	(void)core;
-	container_of(wait, struct barrier_wait, wait)->barrier->arrived--;
+	barrier->arrived--;
 }
 
 int pirn_barrier_wait_until(struct pirn_barrier *barrier, uint64_t deadline)
 {
-	struct barrier_wait wait;
 	struct pirn_core *core;
 	int err = pirn_sync_enter(&core, &barrier->core);
 
@@ -121,8 +106,7 @@ int pirn_barrier_wait_until(struct pirn_barrier *barrier, uint64_t deadline)
 	if (err)
 		return err;
 	barrier->arrived++;
-	wait.barrier = barrier;
-	return pirn_sync_wait(core, &barrier->waiters, &wait.wait, barrier_left,
+	return pirn_sync_wait(core, &barrier->waiters, barrier, barrier_left,
 			      deadline);
 }
 
@@ -163,7 +147,6 @@ int pirn_gate_leave(struct pirn_gate *gate)
 int pirn_gate_close_until(struct pirn_gate *gate, uint64_t deadline)
 {
 	struct pirn_core *core;
-	struct pirn_wait wait;
 	int err = pirn_sync_enter(&core, &gate->core);
 
 	if (err)
@@ -171,7 +154,7 @@ int pirn_gate_close_until(struct pirn_gate *gate, uint64_t deadline)
 	gate->closed = true;
 	if (!gate->inside)
 		return 0;
-	return pirn_sync_wait(core, &gate->waiters, &wait, NULL, deadline);
+	return pirn_sync_wait(core, &gate->waiters, gate, NULL, deadline);
 }
 
 int pirn_gate_destroy(struct pirn_gate *gate)
@@ -219,14 +202,13 @@ int pirn_wait_group_done(struct pirn_wait_group *group)
 int pirn_wait_group_wait_until(struct pirn_wait_group *group, uint64_t deadline)
 {
 	struct pirn_core *core;
-	struct pirn_wait wait;
 	int err = pirn_sync_enter(&core, &group->core);
 
 	if (unlikely(err))
 		return err;
 	if (!group->count)
 		return 0;
-	return pirn_sync_wait(core, &group->waiters, &wait, NULL, deadline);
+	return pirn_sync_wait(core, &group->waiters, group, NULL, deadline);
 }
 
 int pirn_wait_group_destroy(struct pirn_wait_group *group)

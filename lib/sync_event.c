@@ -42,12 +42,12 @@ int pirn_event_set(struct pirn_event *event)
 		return err;
 	if (event->automatic && event->waiters.first) {
 		/* Passed on to the first; it was not set before. */
-		pirn_place_end(core, pirn_place_first(&event->waiters), 0);
+		pirn_place_end(core, event->waiters.first, 0);
 		return 0;
 	}
 	event->set = true;
 	while (event->waiters.first)
-		pirn_place_end(core, pirn_place_first(&event->waiters), 0);
+		pirn_place_end(core, event->waiters.first, 0);
 	return 0;
 }
 
@@ -101,7 +101,7 @@ int pirn_future_set(struct pirn_future *future, int error, int64_t value)
 	future->error = error;
 	future->set = true;
 	while (future->waiters.first) {
-		struct pirn_place *first = pirn_place_first(&future->waiters);
+		struct pirn_wait *first = future->waiters.first;
 
 		pirn_place_end(core, first,
 			       pirn_future_take(future, first->item));

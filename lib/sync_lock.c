@@ -13,12 +13,10 @@ _Static_assert(sizeof(struct pirn_mutex) == 48 &&
 static int mutex_wait(struct pirn_core *core, struct pirn_mutex *mutex,
 		      uint64_t deadline)
 {
-	struct pirn_wait wait;
-
 	if (mutex->owner == core->current)
 		return pirn_fail(core, -EDEADLK,
 				 "this fiber holds the mutex already");
-	return pirn_sync_wait(core, &mutex->waiters, &wait, NULL, deadline);
+	return pirn_sync_wait(core, &mutex->waiters, mutex, NULL, deadline);
 }
 
 int pirn_mutex_lock_until(struct pirn_mutex *mutex, uint64_t deadline)
@@ -76,15 +74,14 @@ int pirn_mutex_destroy(struct pirn_mutex *mutex)
  */
 static void mutex_take_back(struct pirn_core *core, struct pirn_mutex *mutex)
 {
-	struct pirn_wait wait;
-
 	if (likely(!mutex->owner)) {
 		mutex->owner = core->current;
 		return;
 	}
 	core->current->shield++;
 	do {
-		pirn_wait_until(core, &mutex->waiters, &wait, NULL, PIRN_NEVER);
+		pirn_wait_until(core, &mutex->waiters, &core->current->own,
+				NULL, PIRN_NEVER);
 	} while (unlikely(mutex->owner != core->current));
 	core->current->shield--;
 }
@@ -93,7 +90,6 @@ int pirn_condition_wait_until(struct pirn_condition *condition,
 			      struct pirn_mutex *mutex, uint64_t deadline)
 {
 	struct pirn_core *core;
-	struct pirn_wait wait;
 	int err = pirn_sync_enter(&core, &condition->core);
 
 	if (err)
@@ -109,7 +105,8 @@ int pirn_condition_wait_until(struct pirn_condition *condition,
 		return err;
 	condition->mutex = mutex;
 	mutex_hand_over(core, mutex);
-	err = pirn_wait_until(core, &condition->waiters, &wait, NULL, deadline);
+	err = pirn_sync_wait(core, &condition->waiters, condition, NULL,
+			     deadline);
 	mutex_take_back(core, mutex);
 	return err ? pirn_fail_plain(core, err) : 0;
 }
@@ -144,47 +141,39 @@ int pirn_condition_destroy(struct pirn_condition *condition)
 
 /* ------------------------------------------------------- read-write lock */
 
-struct rwlock_wait {
-	struct pirn_wait wait;
-	struct pirn_rwlock *lock;
-	bool writer;
-};
+/* What a wait's amount is. */
+enum { READER, WRITER };
 
 /* Lets in who comes first, and after a reader the readers behind it. */
 static void rwlock_serve(struct pirn_core *core, struct pirn_rwlock *lock)
 {
 	while (lock->waiters.first && !lock->writer) {
-		struct rwlock_wait *first = container_of(lock->waiters.first,
-							 struct rwlock_wait,
-							 wait);
+		struct pirn_wait *first = lock->waiters.first;
 
-		if (first->writer && lock->readers)
-			return;
-		if (first->writer)
-			lock->writer = first->wait.fiber;
-		else
+		if (first->amount == READER)
 			lock->readers++;
-		pirn_wait_end(core, &first->wait, 0);
+		else if (lock->readers)
+			return;
+		else
+			lock->writer = first->fiber;
+		pirn_wait_end(core, first, 0);
 	}
 }
 
 /* A writer that gave up may have been all that kept readers out. */
 static void rwlock_left(struct pirn_core *core, struct pirn_wait *wait)
 {
-	rwlock_serve(core, container_of(wait, struct rwlock_wait, wait)->lock);
+	rwlock_serve(core, wait->object);
 }
 
 static int rwlock_wait(struct pirn_core *core, struct pirn_rwlock *lock,
-		       bool writer, uint64_t deadline)
+		       int as, uint64_t deadline)
 {
-	struct rwlock_wait wait;
-
 	if (lock->writer == core->current)
 		return pirn_fail(core, -EDEADLK,
 				 "this fiber holds the lock for writing already");
-	wait.lock = lock;
-	wait.writer = writer;
-	return pirn_sync_wait(core, &lock->waiters, &wait.wait, rwlock_left,
+	core->current->own.amount = as;
+	return pirn_sync_wait(core, &lock->waiters, lock, rwlock_left,
 			      deadline);
 }
 
@@ -196,7 +185,7 @@ int pirn_rwlock_read_until(struct pirn_rwlock *lock, uint64_t deadline)
 	if (unlikely(err))
 		return err;
 	if (unlikely(lock->writer || lock->waiters.first))
-		return rwlock_wait(core, lock, false, deadline);
+		return rwlock_wait(core, lock, READER, deadline);
 	lock->readers++;
 	return 0;
 }
@@ -210,7 +199,7 @@ int pirn_rwlock_write_until(struct pirn_rwlock *lock, uint64_t deadline)
 		return err;
 	/* Nobody waits for one that nobody has. */
 	if (unlikely(lock->writer || lock->readers))
-		return rwlock_wait(core, lock, true, deadline);
+		return rwlock_wait(core, lock, WRITER, deadline);
 	lock->writer = core->current;
 	return 0;
 }

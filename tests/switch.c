@@ -31,7 +31,7 @@ static int to(struct pirn_fiber *from, struct pirn_fiber *next)
 	int ret;
 
 	san_switch_start(from, next, false);
-	ret = pirn_switch(&from->sp, next->sp);
+	ret = pirn_switch(&from->sp, next->sp, 0);
 	san_switch_end(from, false, NULL);
 	return ret;
 }

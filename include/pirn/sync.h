@@ -15,7 +15,7 @@
  *   First in, first out.  Who waits first is served first, and what is given up
  *   (a lock, units) is handed to who waits: a fiber that comes later does not
  *   get in between, also not one that would ask for less.
- *   Deadlines.  A call named ..._until() parks until @deadline at most, then
+ *   Deadlines.  A call named ..._until parks until @deadline at most, then
  *   gives -ETIMEDOUT.  PIRN_NEVER: no deadline.  PIRN_TRY: it does not park at
  *   all, -EAGAIN when it would have to.  A call that need not wait succeeds
  *   whatever its deadline, and even when the fiber's scope has ended.
@@ -26,11 +26,11 @@
  *   After a wait has ended the object is not touched again by it: the fiber that
  *   ended it may free the object at once when nobody else uses it.
  *   Errors of every call, not repeated below: -EPERM outside a fiber; -EXDEV.
- *   ..._destroy(): -EBUSY when somebody waits for the object, or holds it where
- *   that is known; else it is as new (a semaphore keeps its units), and the core
- *   of its next use may be another.  Not calling it leaks nothing.
+ *   To destroy: -EBUSY when somebody waits for the object, or holds it where that
+ *   is known; else it is as new (a semaphore keeps its units), and the core of
+ *   its next use may be another.  Not to do so leaks nothing.
  *   ABI.  The forms without a deadline, and ..._try..., are inline calls of the
- *   ..._until() form; nothing inline but the initialisers knows the members.
+ *   ..._until form; nothing inline but the initialisers knows the members.
  */
 #ifndef PIRN_SYNC_H
 #define PIRN_SYNC_H

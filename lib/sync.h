@@ -30,6 +30,19 @@ static inline int pirn_sync_enter(struct pirn_core **core,
 }
 
 /*
+ * The same where nothing but a yes counts, for a call's short way.  All else of
+ * it is a function of its own, slow, so that the short way saves no registers.
+ */
+static inline struct pirn_core *pirn_sync_mine(struct pirn_core *bound)
+{
+	struct pirn_core *core = pirn_this();
+
+	return likely(core == bound) ? core : NULL;
+}
+
+#define pirn_slow	__attribute__((noinline))
+
+/*
  * For whoever changes something before it waits: why it may not, or 0, and then
  * pirn_wait_until() will not refuse either.
  */

@@ -31,15 +31,15 @@ static void semaphore_left(struct pirn_core *core, struct pirn_wait *wait)
 	semaphore_serve(core, wait->object);
 }
 
-int pirn_semaphore_wait_until(struct pirn_semaphore *semaphore, uint64_t units,
-			      uint64_t deadline)
+static pirn_slow int semaphore_wait(struct pirn_semaphore *semaphore,
+				    uint64_t units, uint64_t deadline)
 {
 	struct pirn_core *core;
 	int err = pirn_sync_enter(&core, &semaphore->core);
 
-	if (unlikely(err))
+	if (err)
 		return err;
-	if (unlikely(!units))
+	if (!units)
 		return 0;
 	if (units <= semaphore->units && !semaphore->waiters.first) {
 		semaphore->units -= units;
@@ -50,21 +50,43 @@ int pirn_semaphore_wait_until(struct pirn_semaphore *semaphore, uint64_t units,
 			      semaphore_left, deadline);
 }
 
-int pirn_semaphore_post(struct pirn_semaphore *semaphore, uint64_t units)
+int pirn_semaphore_wait_until(struct pirn_semaphore *semaphore, uint64_t units,
+			      uint64_t deadline)
+{
+	if (!pirn_sync_mine(semaphore->core) || units > semaphore->units ||
+	    semaphore->waiters.first)
+		return semaphore_wait(semaphore, units, deadline);
+	semaphore->units -= units;
+	return 0;
+}
+
+static pirn_slow int semaphore_post(struct pirn_semaphore *semaphore,
+				    uint64_t units)
 {
 	struct pirn_core *core;
 	uint64_t sum;
 	int err = pirn_sync_enter(&core, &semaphore->core);
 
-	if (unlikely(err))
+	if (err)
 		return err;
-	if (unlikely(__builtin_add_overflow(semaphore->units, units, &sum)))
+	if (__builtin_add_overflow(semaphore->units, units, &sum))
 		return pirn_fail(core, -EOVERFLOW,
 				 "%llu units more than the %llu there are",
 				 (unsigned long long)units,
 				 (unsigned long long)semaphore->units);
 	semaphore->units = sum;
 	semaphore_serve(core, semaphore);
+	return 0;
+}
+
+int pirn_semaphore_post(struct pirn_semaphore *semaphore, uint64_t units)
+{
+	uint64_t sum;
+
+	if (!pirn_sync_mine(semaphore->core) || semaphore->waiters.first ||
+	    __builtin_add_overflow(semaphore->units, units, &sum))
+		return semaphore_post(semaphore, units);
+	semaphore->units = sum;
 	return 0;
 }
 

@@ -10,9 +10,17 @@ _Static_assert(sizeof(struct pirn_mutex) == 48 &&
 
 /* ----------------------------------------------------------------- mutex */
 
-static int mutex_wait(struct pirn_core *core, struct pirn_mutex *mutex,
-		      uint64_t deadline)
+static pirn_slow int mutex_lock(struct pirn_mutex *mutex, uint64_t deadline)
 {
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &mutex->core);
+
+	if (err)
+		return err;
+	if (!mutex->owner) {
+		mutex->owner = core->current;
+		return 0;
+	}
 	if (mutex->owner == core->current)
 		return pirn_fail(core, -EDEADLK,
 				 "this fiber holds the mutex already");
@@ -21,14 +29,11 @@ static int mutex_wait(struct pirn_core *core, struct pirn_mutex *mutex,
 
 int pirn_mutex_lock_until(struct pirn_mutex *mutex, uint64_t deadline)
 {
-	struct pirn_core *core;
-	int err = pirn_sync_enter(&core, &mutex->core);
+	struct pirn_core *core = pirn_sync_mine(mutex->core);
 
-	if (unlikely(err))
-		return err;
 	/* Handed over and never let go: nobody waits for one without owner. */
-	if (unlikely(mutex->owner))
-		return mutex_wait(core, mutex, deadline);
+	if (unlikely(!core || mutex->owner))
+		return mutex_lock(mutex, deadline);
 	mutex->owner = core->current;
 	return 0;
 }
@@ -39,7 +44,7 @@ static inline void mutex_hand_over(struct pirn_core *core,
 {
 	struct pirn_wait *first = mutex->waiters.first;
 
-	if (likely(!first)) {
+	if (!first) {
 		mutex->owner = NULL;
 		return;
 	}
@@ -47,17 +52,28 @@ static inline void mutex_hand_over(struct pirn_core *core,
 	pirn_wait_end(core, first, 0);
 }
 
-int pirn_mutex_unlock(struct pirn_mutex *mutex)
+static pirn_slow int mutex_unlock(struct pirn_mutex *mutex)
 {
 	struct pirn_core *core;
 	int err = pirn_sync_enter(&core, &mutex->core);
 
-	if (unlikely(err))
+	if (err)
 		return err;
-	if (unlikely(mutex->owner != core->current))
+	if (mutex->owner != core->current)
 		return pirn_fail(core, -EPERM,
 				 "this fiber does not hold the mutex");
 	mutex_hand_over(core, mutex);
+	return 0;
+}
+
+int pirn_mutex_unlock(struct pirn_mutex *mutex)
+{
+	struct pirn_core *core = pirn_sync_mine(mutex->core);
+
+	if (unlikely(!core || mutex->owner != core->current ||
+		     mutex->waiters.first))
+		return mutex_unlock(mutex);
+	mutex->owner = NULL;
 	return 0;
 }
 
@@ -166,55 +182,84 @@ static void rwlock_left(struct pirn_core *core, struct pirn_wait *wait)
 	rwlock_serve(core, wait->object);
 }
 
-static int rwlock_wait(struct pirn_core *core, struct pirn_rwlock *lock,
-		       int as, uint64_t deadline)
+/* One that nobody has is waited for by nobody. */
+static inline bool rwlock_open(const struct pirn_rwlock *lock, int as)
 {
+	if (as == READER)
+		return !lock->writer && !lock->waiters.first;
+	return !lock->writer && !lock->readers;
+}
+
+static inline void rwlock_take(struct pirn_core *core, struct pirn_rwlock *lock,
+			       int as)
+{
+	if (as == READER)
+		lock->readers++;
+	else
+		lock->writer = core->current;
+}
+
+static pirn_slow int rwlock_lock(struct pirn_rwlock *lock, int as,
+				 uint64_t deadline)
+{
+	struct pirn_core *core;
+	int err = pirn_sync_enter(&core, &lock->core);
+
+	if (err)
+		return err;
+	if (rwlock_open(lock, as)) {
+		rwlock_take(core, lock, as);
+		return 0;
+	}
 	if (lock->writer == core->current)
 		return pirn_fail(core, -EDEADLK,
 				 "this fiber holds the lock for writing already");
-	core->current->own.amount = as;
+	core->current->own.amount = (uint64_t)as;
 	return pirn_sync_wait(core, &lock->waiters, lock, rwlock_left,
 			      deadline);
 }
 
 int pirn_rwlock_read_until(struct pirn_rwlock *lock, uint64_t deadline)
 {
-	struct pirn_core *core;
-	int err = pirn_sync_enter(&core, &lock->core);
+	struct pirn_core *core = pirn_sync_mine(lock->core);
 
-	if (unlikely(err))
-		return err;
-	if (unlikely(lock->writer || lock->waiters.first))
-		return rwlock_wait(core, lock, READER, deadline);
-	lock->readers++;
+	if (unlikely(!core || !rwlock_open(lock, READER)))
+		return rwlock_lock(lock, READER, deadline);
+	rwlock_take(core, lock, READER);
 	return 0;
 }
 
 int pirn_rwlock_write_until(struct pirn_rwlock *lock, uint64_t deadline)
 {
+	struct pirn_core *core = pirn_sync_mine(lock->core);
+
+	if (unlikely(!core || !rwlock_open(lock, WRITER)))
+		return rwlock_lock(lock, WRITER, deadline);
+	rwlock_take(core, lock, WRITER);
+	return 0;
+}
+
+static pirn_slow int read_done(struct pirn_rwlock *lock)
+{
 	struct pirn_core *core;
 	int err = pirn_sync_enter(&core, &lock->core);
 
-	if (unlikely(err))
+	if (err)
 		return err;
-	/* Nobody waits for one that nobody has. */
-	if (unlikely(lock->writer || lock->readers))
-		return rwlock_wait(core, lock, WRITER, deadline);
-	lock->writer = core->current;
+	if (!lock->readers)
+		return pirn_fail(core, -EPERM, "nobody holds the lock for reading");
+	lock->readers--;
+	rwlock_serve(core, lock);
 	return 0;
 }
 
 int pirn_rwlock_read_done(struct pirn_rwlock *lock)
 {
-	struct pirn_core *core;
-	int err = pirn_sync_enter(&core, &lock->core);
+	struct pirn_core *core = pirn_sync_mine(lock->core);
 
-	if (unlikely(err))
-		return err;
-	if (unlikely(!lock->readers))
-		return pirn_fail(core, -EPERM, "nobody holds the lock for reading");
+	if (unlikely(!core || !lock->readers || lock->waiters.first))
+		return read_done(lock);
 	lock->readers--;
-	rwlock_serve(core, lock);
 	return 0;
 }
 

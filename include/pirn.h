@@ -70,6 +70,17 @@ struct pirn_options {
 	 * 1024: 64.  A call that would be one more parks.
 	 */
 	uint32_t call_depth;
+	/*
+	 * Calls and posts from one core to one other that have not ended, 1 up:
+	 * no bound.  A fiber that would begin one more parks, unless a message
+	 * made it or one that so was made: those are counted, never kept back.
+	 */
+	uint32_t call_window;
+	/*
+	 * Calls and posts of foreign threads that a core has not taken, 1 to
+	 * 4096, rounded up to a power of two: 256.
+	 */
+	uint32_t foreign_depth;
 	uint32_t max_fibers;	/* a core, to 2^24: 2^20 */
 	/*
 	 * A fiber, 16 KiB to 64 MiB: 256 KiB, virtual.  Below lies a guard of
@@ -157,8 +168,12 @@ struct pirn_core_stats {
 	uint64_t seen_without_enter; /* completions published between two enters */
 	uint64_t sleeps;	/* times the core went to sleep */
 	uint64_t calls_sent;	/* pirn_call() from this core */
-	uint64_t calls_parked;	/* of those, had to wait for room */
+	uint64_t calls_parked;	/* of those and of posts, had to wait */
 	uint64_t fibers;	/* alive now */
+	uint64_t posts_sent;	/* pirn_post() from this core */
+	uint64_t posts_delayed;	/* to this core, found no fiber at first */
+	uint64_t foreign;	/* calls and posts of foreign threads taken */
+	uint64_t bad_frees;	/* pirn_buf_return() of what is no buffer here */
 };
 
 /* The current core's figures.  -EPERM, -EINVAL (size). */
@@ -308,6 +323,14 @@ PIRN_API void *pirn_buf_alloc(size_t bytes);
  * NULL is ignored.  -EFAULT: not from pirn_buf_alloc(), or given back before.
  */
 PIRN_API int pirn_buf_free(void *buf);
+
+/*
+ * The same without waiting until it has arrived: parks only while the core it
+ * came from has call_depth messages not taken.  From another core only the range
+ * is checked here; what turns out there to be no buffer stays as it is and is
+ * counted in bad_frees of pirn_core_stats().
+ */
+PIRN_API int pirn_buf_return(void *buf);
 
 /* -------------------------------------------------------------------- IO */
 

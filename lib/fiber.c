@@ -13,6 +13,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "mailbox.h"
 #include "sanitizer.h"
 #include "schedule.h"
 #include "switch.h"
@@ -78,8 +79,8 @@ static san_never_returns void fiber_end(struct pirn_core *core, struct pirn_fibe
 
 	core->fibers--;
 	self->ended = true;
-	if (self->call)
-		pirn_call_reply(core, self->call, self->result, 0);
+	if (self->serves)
+		pirn_served(core, self);
 	if (self->joiner.first)
 		pirn_wait_end(core, self->joiner.first, 0);
 	else if (self->detached)
@@ -145,7 +146,8 @@ int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
 	fiber->joiner = (struct pirn_waiters){ NULL, NULL };
 	fiber->scope = NULL;
 	fiber->cleanup = NULL;
-	fiber->call = NULL;
+	fiber->serves = PIRN_SERVES_NOBODY;
+	fiber->nested = core->current->nested;
 	fiber->flags = 0;
 	fiber->sp = pirn_switch_prepare(fiber, fiber_main, fiber);
 	core->fibers++;

@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "mailbox.h"
 
 #define OPEN_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | \
 		    PIRN_O_BUFFERED | PIRN_O_RANDOM)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What comes to a core from threads that are no cores: helper threads, and the
- * program's own.
+ * What comes to a core from threads that are no cores but the library's own:
+ * helpers.  Those of the program come by door.c.
  *
  * A list with many producers and one consumer, last come first, which the core
  * takes whole and turns round.
@@ -15,13 +15,23 @@
  *   load sleeping; if set, wake            look at foreign again; if NULL, sleep
  *
  *   (A) pairs with (B): without them the core runs an item half written.
- *   (C) pairs with (D) of message.c: without either an item is never seen.
+ *   (C) pairs with (D) of mailbox.c: without either an item is never seen.
  *
  * Taken whole, so that an item which comes back meanwhile cannot be mistaken
  * for the one that was there before (the ABA problem of popping one).
  */
 #include "backend.h"
 #include "lib.h"
+
+void pirn_core_wake(struct pirn_core *core)
+{
+	/* Of several that would wake it only one does. */
+	if (atomic_load_explicit(&core->sleeping, memory_order_relaxed) !=
+	    PIRN_AWAKE &&
+	    atomic_exchange_explicit(&core->sleeping, PIRN_AWAKE,
+				     memory_order_relaxed) != PIRN_AWAKE)
+		core->ops->wake(core);
+}
 
 void pirn_foreign_send(struct pirn_core *core, struct pirn_foreign *item)
 {
@@ -37,11 +47,7 @@ void pirn_foreign_send(struct pirn_core *core, struct pirn_foreign *item)
 							memory_order_relaxed));
 	/* (C) */
 	pirn_full_fence();
-	if (atomic_load_explicit(&core->sleeping, memory_order_relaxed) !=
-	    PIRN_AWAKE &&
-	    atomic_exchange_explicit(&core->sleeping, PIRN_AWAKE,
-				     memory_order_relaxed) != PIRN_AWAKE)
-		core->ops->wake(core);
+	pirn_core_wake(core);
 }
 
 void pirn_foreign_receive(struct pirn_core *core)

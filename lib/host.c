@@ -13,6 +13,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "mailbox.h"
 #include "switch.h"
 
 uint64_t pirn_host_now(struct pirn_core *core)
@@ -39,6 +40,7 @@ static bool work_came(struct pirn_core *core)
 {
 	return core->ops->ready(core) || pirn_messages_ready(core) ||
 	       atomic_load_explicit(&core->foreign, memory_order_relaxed) ||
+	       pirn_inlet_ready(core) ||
 	       pirn_stopping(core->rt);
 }
 
@@ -201,8 +203,11 @@ static int start_verdict(struct pirn_runtime *rt, uint32_t threads, int err)
 int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
 {
 	uint32_t threads = 0;
-	int err = 0;
+	int err;
 
+	err = pirn_door_start(rt);
+	if (err)
+		return err;
 	pthread_cond_init(&rt->changed, NULL);
 	for (; threads < rt->cores; threads++) {
 		err = thread_start(rt->core[threads]);
@@ -212,6 +217,7 @@ int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
 	err = start_verdict(rt, threads, err);
 	for (uint32_t i = 0; i < threads; i++)
 		pthread_join(rt->core[i]->thread, NULL);
+	pirn_door_close(rt);
 	pirn_runtime_close_files(rt);
 	for (uint32_t i = 0; i < threads; i++)
 		pirn_core_stop(rt->core[i]);

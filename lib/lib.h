@@ -32,6 +32,7 @@
 #define PIRN_MAX_CORES		1024u
 #define PIRN_MAX_DEPTH		4096u
 #define PIRN_MAX_CALL_DEPTH	1024u
+#define PIRN_MAX_FOREIGN_DEPTH	4096u
 #define PIRN_MAX_FIBERS		(1u << 24)
 #define PIRN_MIN_STACK		(16u << 10)
 #define PIRN_MAX_STACK		(64u << 20)
@@ -56,6 +57,12 @@ static inline void pirn_full_fence(void)
 struct pirn_core;
 struct pirn_runtime;
 struct pirn_backend_ops;
+struct pirn_call;
+struct pirn_inbox;
+struct pirn_outbox;
+struct pirn_ports;
+struct pirn_door;
+struct pirn_inlet;
 struct pirn_scope;
 struct pirn_cleanup;
 struct pirn_wait;
@@ -117,7 +124,13 @@ struct pirn_fiber {
 	struct pirn_fiber *scope_next;	/* of the scope it was made in */
 	struct pirn_fiber *scope_prev;
 	struct pirn_cleanup *cleanup;	/* handlers, last pushed first */
-	struct pirn_call *call;		/* the caller's, when made by pirn_call() */
+	union {				/* when it serves one */
+		struct pirn_call *call;
+		struct pirn_foreign_call *foreign_call;
+	};
+	uint32_t from;			/* the core whose message it serves */
+	uint8_t serves;			/* enum pirn_serves */
+	bool nested;			/* made by a message, or by such a fiber */
 	void *stack_low;		/* lowest usable byte */
 	size_t stack_bytes;
 	uint32_t valgrind;		/* the tools' own, see sanitizer.h */
@@ -136,6 +149,14 @@ struct pirn_fiber {
 struct pirn_fp {
 	uint32_t control;		/* mxcsr, or fpcr */
 	uint32_t x87;
+};
+
+/* Whom it concerns that a fiber has ended: mailbox.h. */
+enum pirn_serves {
+	PIRN_SERVES_NOBODY,
+	PIRN_SERVES_CALL,
+	PIRN_SERVES_POST,
+	PIRN_SERVES_FOREIGN_CALL,
 };
 
 /* Fibers first in, first out. */
@@ -298,71 +319,8 @@ struct pirn_foreign {
 /* From any thread; the caller knows that the runtime does not end meanwhile. */
 void pirn_foreign_send(struct pirn_core *core, struct pirn_foreign *item);
 void pirn_foreign_receive(struct pirn_core *core);
-
-/* ------------------------------------------------------------- message.c */
-
-/*
- * On the caller's stack for as long as the call lasts: the place for the reply.
- * What is below `from` belongs to the callee's core until the reply is sent.
- */
-struct pirn_call {
-	struct pirn_fiber *caller;
-	uint32_t from;			/* the caller's core */
-	int result;
-	int error;
-	struct pirn_call *next;		/* of the replies that found no room */
-};
-
-enum pirn_message_kind {
-	PIRN_MESSAGE_CALL,		/* run fn(arg) in a fiber, then reply */
-	PIRN_MESSAGE_INLINE,		/* run fn(arg), which never parks, at once */
-	PIRN_MESSAGE_REPLY,
-};
-
-/* One line: whoever sees seq == position + 1 owns the rest of it. */
-struct pirn_message {
-	_Atomic uint32_t seq;
-	uint32_t kind;
-	int32_t result;
-	int32_t error;
-	int (*fn)(void *arg);
-	void *arg;
-	struct pirn_call *call;
-} pirn_aligned;
-
-/* The receiver's side of a mailbox, and what it shows of it to the sender. */
-struct pirn_inbox {
-	_Atomic uint32_t taken pirn_aligned;	/* head, published */
-	uint32_t head;
-	bool moved;			/* taken has changed in this turn */
-	struct pirn_message *ring;
-};
-
-/* The sender's side. */
-struct pirn_outbox {
-	struct pirn_message *ring;
-	struct pirn_inbox *inbox;
-	uint32_t tail;
-	uint32_t taken;			/* inbox->taken as last seen */
-	uint32_t promised;		/* places of fibers about to send */
-	bool dirty;			/* something sent, the receiver not looked at */
-	struct pirn_call *replies;	/* that found no room, first in first out */
-	struct pirn_call *replies_last;
-	struct pirn_waiters waiting;	/* fibers with a message that found no room */
-};
-
-int pirn_mailboxes_start(struct pirn_runtime *rt);
-void pirn_mailboxes_stop(struct pirn_runtime *rt);
-void pirn_messages_receive(struct pirn_core *core);
-bool pirn_messages_ready(struct pirn_core *core);
-void pirn_messages_flush(struct pirn_core *core);
-void pirn_call_reply(struct pirn_core *core, struct pirn_call *call, int result,
-		     int error);
-void pirn_mailboxes_touch(struct pirn_core *core);
-bool pirn_mailboxes_stuck(const struct pirn_core *core);
-/* Runs fn(arg), which must not park, in the reactor of a core; parks. */
-int pirn_call_inline(struct pirn_core *core, uint32_t to,
-		     int (*fn)(void *arg), void *arg);
+/* Wakes a core if it sleeps: after a full fence, from any thread. */
+void pirn_core_wake(struct pirn_core *core);
 
 /* ---------------------------------------------------------------- pool.c */
 
@@ -383,6 +341,8 @@ struct pirn_pool {
 
 int pirn_pool_start(struct pirn_pool *pool);
 void pirn_pool_stop(struct pirn_pool *pool);
+/* The pool of any core that an address lies in, or NULL. */
+struct pirn_pool *pirn_pool_of(const struct pirn_core *core, const void *buf);
 
 /* ----------------------------------------------------------------- io.c */
 
@@ -477,6 +437,13 @@ struct pirn_core {
 	struct pirn_pool pool;
 	struct pirn_outbox *out;	/* one a core */
 	struct pirn_inbox *in;
+	struct pirn_inlet *inlet;	/* door.c: NULL, no foreign threads */
+	struct pirn_ports *ports;	/* port.c: NULL, none opened yet */
+	uint32_t delayed;		/* posts taken, that no fiber could be had for */
+	uint32_t delayed_next;		/* whose turn it is among them */
+	uint32_t starved_at;		/* fibers alive when none could be made */
+	bool starved;			/* it has not been tried since */
+	struct pirn_timer starved_timer;
 
 	struct pirn_runtime *rt;
 	uint32_t index;
@@ -502,6 +469,7 @@ struct pirn_runtime {
 	const struct pirn_backend_ops *ops;
 	struct pirn_options opt;	/* with every default filled in */
 	uint32_t cores;
+	uint32_t mailbox_mask;		/* messages a ring holds, less one */
 	struct pirn_core **core;
 	int (*main_fn)(void *arg);
 	void *main_arg;
@@ -519,6 +487,7 @@ struct pirn_runtime {
 	bool overflow_reported;		/* pirn_overflow_start() was called */
 	char start_message[256];
 
+	struct pirn_door *door;		/* door.c: NULL, no foreign threads */
 	void *world;			/* sim.c */
 };
 

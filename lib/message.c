@@ -1,350 +1,281 @@
 // SPDX-License-Identifier: MIT
 /*
- * Messages: calls from core to core.
- *
- * One mailbox, a ring of messages of one line each, for every ordered pair of
- * cores: a single producer and a single consumer, the sequence word inside the
- * message's own line, so that one line moves between the cores for a message.
- * The consumer shows how far it has taken messages out in a line of its own,
- * which the producer reads only when the ring looks full.
- *
- *   sender (core A)                        receiver (core B)
- *
- *   load taken, acquire; tail - taken <    load seq of message `head`, acquire
- *   entries: there is room      (E)        (B) equal to head + 1: read it
- *   write the message's fields             store taken = head, release     (F)
- *   (A) store seq = tail + 1, release      ...
- *   (C) full fence                         (D) store sleeping, full fence
- *   load B's sleeping; if set, wake B      look at every ring again; if
- *                                          nothing is there, sleep
- *
- *   (A) pairs with (B): without them B reads a message half written.
- *   (E) pairs with (F): without them A overwrites a message B still reads.
- *   (C) pairs with (D): without either, A's store of seq and B's of sleeping
- *   may both still sit in store buffers while each loads the other's old
- *   value: A does not wake B, B sleeps, and the message is never seen.  The
- *   same pair, the other way round, covers a sender that sleeps because a ring
- *   is full (PIRN_SLEEPS_STUCK): B stores taken, fences, looks at A's sleeping.
+ * Calls and posts: what cores ask of each other through the rings of mailbox.c.
  *
  * No deadlock, whatever calls whom.  Taking a message out of a ring never waits
- * for anything: a call becomes a fiber or is refused, and the place of a reply
- * is reserved before the call is sent, being the struct pirn_call on the
- * caller's stack: a reply that finds the ring full is kept in a list through
- * those.  So every reactor always empties its rings, every ring always gets
- * room, and a fiber that waits for room (parked, in order) gets it, however
- * deep calls nest.
+ * for anything:
+ *
+ *   a call becomes a fiber, or is refused with a reply;
+ *   a reply has its place before its call is sent: the struct pirn_call on the
+ *   caller's stack.  One that finds the ring full is kept in a list of those;
+ *   a post becomes a fiber, or, when none can be made, is kept in a place of
+ *   its own beside the ring.  There are call_depth of them, and a sender does
+ *   not send while as many of its posts as that have not become fibers: it is
+ *   told -EAGAIN, so it does not wait for the fibers of another core.
+ *
+ * So every reactor always empties its rings, every ring always gets room, and a
+ * fiber that waits for room (parked, in order) gets it, however deep calls nest.
+ *
+ * call_window bounds what one core has begun on another and not seen the end of.
+ * Were every fiber to wait for that, two cores whose windows are full of calls
+ * that call back would wait for each other for ever.  So only those wait that
+ * are nobody's callee: a fiber made by a message, and all that it spawns, is
+ * counted and never kept back.  What a kept back fiber waits for, the end of
+ * calls and posts, thus never waits for the window itself.
  */
-#include <stdlib.h>
-#include <sys/mman.h>
+#include <pirn/message.h>
 
 #include "backend.h"
 #include "lib.h"
+#include "mailbox.h"
 #include "schedule.h"
 #include "wait.h"
 
-static uint32_t ring_entries(const struct pirn_runtime *rt)
-{
-	uint32_t entries = 1;
+/* A core without a fiber to end looks again after this long. */
+#define STARVED_NS 1000000u
 
-	while (entries < rt->opt.call_depth)
-		entries *= 2;
-	return entries;
+/* ----------------------------------------------------------------- window */
+
+static bool has_window(const struct pirn_core *core)
+{
+	return unlikely(core->rt->opt.call_window != PIRN_NO_WINDOW);
 }
 
-static size_t ring_bytes(const struct pirn_runtime *rt)
+bool pirn_window_open(const struct pirn_core *core, struct pirn_outbox *out)
 {
-	return ring_entries(rt) * sizeof(struct pirn_message);
+	uint32_t ended = atomic_load_explicit(&out->inbox->ended,
+					      memory_order_acquire);
+
+	out->outstanding -= ended - out->ended;
+	out->ended = ended;
+	return out->outstanding < core->rt->opt.call_window;
 }
 
-/* All rings into one core lie in one mapping. */
-int pirn_mailboxes_start(struct pirn_runtime *rt)
+void pirn_window_retry(struct pirn_core *core, struct pirn_outbox *out)
 {
-	size_t bytes = ring_bytes(rt);
-
-	for (uint32_t to = 0; to < rt->cores; to++) {
-		struct pirn_core *core = rt->core[to];
-		char *rings = mmap(NULL, bytes * rt->cores,
-				   PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-				   -1, 0);
-
-		if (rings == MAP_FAILED)
-			return -ENOMEM;
-		for (uint32_t from = 0; from < rt->cores; from++) {
-			struct pirn_outbox *out = &rt->core[from]->out[to];
-
-			core->in[from].ring = (void *)(rings + from * bytes);
-			out->ring = core->in[from].ring;
-			out->inbox = &core->in[from];
-		}
-	}
-	return 0;
-}
-
-/* By the receiver's thread, before any sender's: the pages are on its node. */
-void pirn_mailboxes_touch(struct pirn_core *core)
-{
-	size_t bytes = ring_bytes(core->rt) * core->rt->cores;
-
-	memset(core->in[0].ring, 0, bytes);
-}
-
-void pirn_mailboxes_stop(struct pirn_runtime *rt)
-{
-	for (uint32_t to = 0; to < rt->cores; to++) {
-		struct pirn_core *core = rt->core[to];
-
-		if (core && core->in && core->in[0].ring)
-			munmap(core->in[0].ring, ring_bytes(rt) * rt->cores);
+	while (out->window.first && pirn_window_open(core, out)) {
+		out->outstanding++;
+		pirn_wait_end(core, out->window.first, 0);
 	}
 }
 
-static bool has_room(const struct pirn_core *core, struct pirn_outbox *out)
+/* Counts a message as outstanding, when it may be; else parks until then. */
+static int window_enter(struct pirn_core *core, struct pirn_outbox *out)
 {
-	uint32_t end = out->tail + out->promised;
+	struct pirn_wait wait;
 
-	if (likely(end - out->taken < core->rt->opt.call_depth))
-		return true;
-	/* (E) */
-	out->taken = atomic_load_explicit(&out->inbox->taken,
-					  memory_order_acquire);
-	return end - out->taken < core->rt->opt.call_depth;
+	if (core->current->nested ||
+	    (!out->window.first && pirn_window_open(core, out))) {
+		out->outstanding++;
+		return 0;
+	}
+	core->stats.calls_parked++;
+	return pirn_wait_until(core, &out->window, &wait, NULL, UINT64_MAX);
 }
 
-/* There is room. */
-static void send(struct pirn_core *core, struct pirn_outbox *out,
-		 const struct pirn_message *message)
+/* Parks until a call or post may go. */
+static int may_send(struct pirn_core *core, struct pirn_outbox *out)
 {
-	uint32_t mask = ring_entries(core->rt) - 1;
-	struct pirn_message *slot = &out->ring[out->tail & mask];
+	int err;
 
-	slot->kind = message->kind;
-	slot->result = message->result;
-	slot->error = message->error;
-	slot->fn = message->fn;
-	slot->arg = message->arg;
-	slot->call = message->call;
-	out->tail++;
-	/* (A) */
-	atomic_store_explicit(&slot->seq, out->tail, memory_order_release);
-	out->dirty = true;
+	if (!has_window(core))
+		return pirn_mailbox_wait(core, out);
+	err = window_enter(core, out);
+	if (err)
+		return err;
+	err = pirn_mailbox_wait(core, out);
+	if (err)
+		out->outstanding--;
+	return err;
 }
 
-static void send_reply(struct pirn_core *core, struct pirn_outbox *out,
-		       struct pirn_call *call, int result, int error)
-{
-	struct pirn_message reply = {
-		.kind = PIRN_MESSAGE_REPLY, .call = call,
-		.result = result, .error = error,
-	};
+/* ---------------------------------------------------------------- receive */
 
-	send(core, out, &reply);
+static void retry_timer_fired(struct pirn_core *core, struct pirn_timer *timer)
+{
+	(void)timer;
+	core->starved = false;
 }
 
-void pirn_call_reply(struct pirn_core *core, struct pirn_call *call, int result,
-		     int error)
+void pirn_starve(struct pirn_core *core, int error)
 {
-	struct pirn_outbox *out = &core->out[call->from];
-
-	if (likely(!out->replies && has_room(core, out))) {
-		send_reply(core, out, call, result, error);
+	core->starved = true;
+	core->starved_at = core->fibers;
+	/* Fibers come from those that end; memory comes from anywhere. */
+	if (error == -EAGAIN || pirn_timer_armed(&core->starved_timer))
 		return;
-	}
-	call->result = result;
-	call->error = error;
-	call->next = NULL;
-	if (out->replies)
-		out->replies_last->next = call;
-	else
-		out->replies = call;
-	out->replies_last = call;
+	core->starved_timer.when = core->ops->now(core) + STARVED_NS;
+	core->starved_timer.fire = retry_timer_fired;
+	pirn_timer_arm(&core->timers, &core->starved_timer);
 }
 
-/* What found no room goes first: replies, then calls, in their order. */
-static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
-{
-	while (out->replies && has_room(core, out)) {
-		struct pirn_call *call = out->replies;
-
-		/* Once sent it is the caller's again. */
-		out->replies = call->next;
-		send_reply(core, out, call, call->result, call->error);
-	}
-	/* Each sends when it runs; its place is kept until then. */
-	while (!out->replies && out->waiting.first && has_room(core, out)) {
-		out->promised++;
-		pirn_wait_end(core, out->waiting.first, 0);
-	}
-}
-
-/* A call has come: a fiber of its own runs it, and replies when it ends. */
-static void receive_call(struct pirn_core *core, struct pirn_call *call,
-			 int (*fn)(void *arg), void *arg)
+static int post_begin(struct pirn_core *core, struct pirn_inbox *in,
+		      int (*fn)(void *arg), void *arg)
 {
 	struct pirn_fiber *fiber;
 	int err = pirn_fiber_make(core, &fiber, fn, arg);
 
 	if (unlikely(err)) {
-		pirn_call_reply(core, call, 0, err);
+		pirn_starve(core, err);
+		return err;
+	}
+	core->starved = false;
+	fiber->detached = true;
+	fiber->serves = PIRN_SERVES_POST;
+	fiber->from = (uint32_t)(in - core->in);
+	fiber->nested = true;
+	pirn_fiber_ready(core, fiber);
+	/*
+	 * Before (F) in mailbox.c: who has seen a post taken sees it begun, or
+	 * knows that it is delayed.
+	 */
+	atomic_store_explicit(&in->begun,
+			      atomic_load_explicit(&in->begun,
+						   memory_order_relaxed) + 1,
+			      memory_order_release);
+	return 0;
+}
+
+static void receive_post(struct pirn_core *core, struct pirn_inbox *in,
+			 int (*fn)(void *arg), void *arg)
+{
+	struct pirn_delayed *place;
+
+	/* Behind those of the same sender that are delayed. */
+	if (likely(in->delayed_head == in->delayed_tail) &&
+	    likely(pirn_fiber_to_be_had(core)) &&
+	    likely(!post_begin(core, in, fn, arg)))
+		return;
+	place = &in->delayed[in->delayed_tail++ & core->rt->mailbox_mask];
+	place->fn = fn;
+	place->arg = arg;
+	core->delayed++;
+	core->stats.posts_delayed++;
+}
+
+/* Each sender in turn, so that none is passed over for ever. */
+void pirn_delayed_begin(struct pirn_core *core)
+{
+	for (uint32_t i = core->delayed_next; core->delayed;
+	     i = (i + 1) % core->rt->cores) {
+		struct pirn_inbox *in = &core->in[i];
+		struct pirn_delayed *place;
+
+		if (in->delayed_head == in->delayed_tail)
+			continue;
+		place = &in->delayed[in->delayed_head & core->rt->mailbox_mask];
+		core->delayed_next = i;
+		if (post_begin(core, in, place->fn, place->arg))
+			return;
+		in->delayed_head++;
+		in->moved = true;
+		core->delayed--;
+	}
+}
+
+/* A call has come: a fiber of its own runs it, and replies when it ends. */
+static void receive_call(struct pirn_core *core, uint32_t from,
+			 const struct pirn_message *message)
+{
+	struct pirn_fiber *fiber;
+	int err = pirn_fiber_make(core, &fiber, message->fn, message->arg);
+
+	if (unlikely(err)) {
+		pirn_call_reply(core, from, message->call, 0, err);
 		return;
 	}
 	fiber->detached = true;
-	fiber->call = call;
+	fiber->serves = PIRN_SERVES_CALL;
+	fiber->from = from;
+	fiber->nested = true;
+	fiber->call = message->call;
 	pirn_fiber_ready(core, fiber);
 }
 
-static void receive(struct pirn_core *core, const struct pirn_message *message)
+static void receive_reply(struct pirn_core *core,
+			  const struct pirn_message *message)
 {
 	struct pirn_call *call = message->call;
 
+	call->result = message->result;
+	call->error = message->error;
+	if (likely(!call->replied))
+		pirn_fiber_ready(core, call->caller);
+	else
+		call->replied(core, call);
+}
+
+void pirn_message_receive(struct pirn_core *core, struct pirn_inbox *in,
+			  const struct pirn_message *message)
+{
+	uint32_t from = (uint32_t)(in - core->in);
+
 	switch (message->kind) {
 	case PIRN_MESSAGE_CALL:
-		receive_call(core, call, message->fn, message->arg);
+		receive_call(core, from, message);
+		break;
+	case PIRN_MESSAGE_POST:
+		receive_post(core, in, message->fn, message->arg);
 		break;
 	case PIRN_MESSAGE_INLINE:
-		pirn_call_reply(core, call, message->fn(message->arg), 0);
+		pirn_call_reply(core, from, message->call,
+				message->fn(message->arg), 0);
+		break;
+	case PIRN_MESSAGE_INLINE_POST:
+		message->fn(message->arg);
+		break;
+	case PIRN_MESSAGE_PORT:
+		pirn_port_receive_send(core, from, message->arg);
 		break;
 	default:
-		call->result = message->result;
-		call->error = message->error;
-		pirn_fiber_ready(core, call->caller);
+		receive_reply(core, message);
 		break;
 	}
 }
 
-void pirn_messages_receive(struct pirn_core *core)
+void pirn_served(struct pirn_core *core, struct pirn_fiber *fiber)
 {
-	uint32_t mask = ring_entries(core->rt) - 1;
+	struct pirn_inbox *in;
 
-	for (uint32_t from = 0; from < core->rt->cores; from++) {
-		struct pirn_inbox *in = &core->in[from];
-		struct pirn_message *slot = &in->ring[in->head & mask];
-		uint32_t head = in->head;
-
-		/* (B) */
-		while (atomic_load_explicit(&slot->seq, memory_order_acquire) ==
-		       in->head + 1) {
-			in->head++;
-			receive(core, slot);
-			slot = &in->ring[in->head & mask];
-		}
-		if (in->head == head)
-			continue;
-		/* (F) */
-		atomic_store_explicit(&in->taken, in->head,
+	switch (fiber->serves) {
+	case PIRN_SERVES_CALL:
+		pirn_call_reply(core, fiber->from, fiber->call, fiber->result,
+				0);
+		break;
+	case PIRN_SERVES_POST:
+		if (likely(!has_window(core)))
+			break;
+		in = &core->in[fiber->from];
+		atomic_store_explicit(&in->ended,
+				      atomic_load_explicit(&in->ended,
+							   memory_order_relaxed) + 1,
 				      memory_order_release);
 		in->moved = true;
+		break;
+	default:
+		pirn_foreign_served(core, fiber);
+		break;
 	}
 }
 
-/* Whether something waits for room in a ring that has none. */
-bool pirn_mailboxes_stuck(const struct pirn_core *core)
-{
-	for (uint32_t to = 0; to < core->rt->cores; to++)
-		if (core->out[to].replies || core->out[to].waiting.first)
-			return true;
-	return false;
-}
+/* ------------------------------------------------------------------- send */
 
-bool pirn_messages_ready(struct pirn_core *core)
-{
-	uint32_t mask = ring_entries(core->rt) - 1;
-
-	for (uint32_t i = 0; i < core->rt->cores; i++) {
-		const struct pirn_inbox *in = &core->in[i];
-
-		if (atomic_load_explicit(&in->ring[in->head & mask].seq,
-					 memory_order_acquire) == in->head + 1)
-			return true;
-		if (unlikely(core->out[i].replies ||
-			     core->out[i].waiting.first) &&
-		    has_room(core, &core->out[i]))
-			return true;
-	}
-	return false;
-}
-
-/* Wakes a core if it sleeps and waits for what this one did. */
-static void wake_if(struct pirn_core *core, struct pirn_core *other,
-		    bool message)
-{
-	uint32_t how = atomic_load_explicit(&other->sleeping,
-					    memory_order_relaxed);
-
-	if (how == PIRN_SLEEPS_STUCK || (how == PIRN_SLEEPS && message)) {
-		/* Of several that would wake it only one does. */
-		if (atomic_exchange_explicit(&other->sleeping, PIRN_AWAKE,
-					     memory_order_relaxed))
-			core->ops->wake(other);
-	}
-}
-
-/*
- * The end of a turn: what found no room before is tried again, and the cores
- * that sleep on what this turn sent or took out are woken.
- */
-void pirn_messages_flush(struct pirn_core *core)
-{
-	bool fenced = false;
-
-	for (uint32_t i = 0; i < core->rt->cores; i++) {
-		struct pirn_outbox *out = &core->out[i];
-		struct pirn_inbox *in = &core->in[i];
-		bool sent;
-
-		if (unlikely(out->replies || out->waiting.first))
-			outbox_retry(core, out);
-		if (!out->dirty && !in->moved)
-			continue;
-		sent = out->dirty;
-		out->dirty = false;
-		in->moved = false;
-		if (i == core->index)
-			continue;
-		if (!fenced) {
-			/* (C) */
-			pirn_full_fence();
-			fenced = true;
-		}
-		wake_if(core, core->rt->core[i], sent);
-	}
-}
-
-/*
- * Parks until there is room for a message.  An error of the wait: there is none
- * and nothing was sent.
- */
-static int wait_for_room(struct pirn_core *core, struct pirn_outbox *out)
-{
-	struct pirn_wait wait;
-	int err;
-
-	if (likely(!out->replies && !out->waiting.first &&
-		   has_room(core, out)))
-		return 0;
-	core->stats.calls_parked++;
-	err = pirn_wait_until(core, &out->waiting, &wait, NULL, UINT64_MAX);
-	if (!err)
-		out->promised--;
-	return err;
-}
-
-/* Parks until there is room, sends, parks until the reply has come. */
-static int call_core(struct pirn_core *core, uint32_t to,
-		     struct pirn_message *message, struct pirn_call *call)
+int pirn_call_send(struct pirn_core *core, uint32_t to,
+		   struct pirn_message *message, struct pirn_call *call)
 {
 	struct pirn_outbox *out = &core->out[to];
 	int err;
 
 	core->stats.calls_sent++;
-	err = wait_for_room(core, out);
+	if (message->kind == PIRN_MESSAGE_CALL)
+		err = may_send(core, out);
+	else
+		err = pirn_mailbox_wait(core, out);
 	if (unlikely(err))
 		return err;
 	call->caller = core->current;
-	call->from = core->index;
 	message->call = call;
-	send(core, out, message);
-	pirn_fiber_stop(core);
+	pirn_mailbox_send(core, out, message);
 	return 0;
 }
 
@@ -354,19 +285,61 @@ int pirn_call_inline(struct pirn_core *core, uint32_t to,
 	struct pirn_message message = {
 		.kind = PIRN_MESSAGE_INLINE, .fn = fn, .arg = arg,
 	};
-	struct pirn_call call;
+	struct pirn_call call = { .replied = NULL };
 	int err;
 
 	if (to == core->index)
 		return fn(arg);
 	/* What the library does for itself is done even in an ended scope. */
 	core->current->shield++;
-	err = call_core(core, to, &message, &call);
+	err = pirn_call_send(core, to, &message, &call);
+	if (!err)
+		pirn_fiber_stop(core);
 	core->current->shield--;
 	return err ? err : call.result;
 }
 
+int pirn_post_inline(struct pirn_core *core, uint32_t to,
+		     int (*fn)(void *arg), void *arg)
+{
+	struct pirn_message message = {
+		.kind = PIRN_MESSAGE_INLINE_POST, .fn = fn, .arg = arg,
+	};
+	struct pirn_outbox *out = &core->out[to];
+	int err;
+
+	core->current->shield++;
+	err = pirn_mailbox_wait(core, out);
+	core->current->shield--;
+	if (!err)
+		pirn_mailbox_send(core, out, &message);
+	return err;
+}
+
+/* Whether @to has a place for one more post that it cannot begin. */
+static bool has_delay_place(const struct pirn_core *core,
+			    struct pirn_outbox *out)
+{
+	if (likely(out->posts - out->begun < core->rt->opt.call_depth))
+		return true;
+	out->begun = atomic_load_explicit(&out->inbox->begun,
+					  memory_order_acquire);
+	return out->posts - out->begun < core->rt->opt.call_depth;
+}
+
 /* ---------------------------------------------------------------- public */
+
+/* What every message from a fiber asks of its arguments. */
+static int check(struct pirn_core *core, unsigned int to, int (*fn)(void *arg),
+		 const char *who)
+{
+	if (to >= core->rt->cores)
+		return pirn_fail(core, -EINVAL, "no core %u: there are %u", to,
+				 core->rt->cores);
+	if (!fn)
+		return pirn_fail(core, -EINVAL, "%s: fn is NULL", who);
+	return 0;
+}
 
 int pirn_call(unsigned int to, int (*fn)(void *arg), void *arg, int *result)
 {
@@ -374,24 +347,55 @@ int pirn_call(unsigned int to, int (*fn)(void *arg), void *arg, int *result)
 	struct pirn_message message = {
 		.kind = PIRN_MESSAGE_CALL, .fn = fn, .arg = arg,
 	};
-	struct pirn_call call;
+	struct pirn_call call = { .replied = NULL };
 	int err;
 
 	if (!core)
 		return -EPERM;
-	if (to >= core->rt->cores)
-		return pirn_fail(core, -EINVAL, "no core %u: there are %u", to,
-				 core->rt->cores);
-	if (!fn)
-		return pirn_fail(core, -EINVAL, "pirn_call: fn is NULL");
-	err = call_core(core, to, &message, &call);
+	err = check(core, to, fn, "pirn_call");
 	if (err)
 		return err;
+	err = pirn_call_send(core, to, &message, &call);
+	if (err)
+		return err;
+	pirn_fiber_stop(core);
+	core->out[to].outstanding--;
 	if (call.error)
 		return pirn_fail(core, call.error,
 				 "core %u could not make a fiber for the call",
 				 to);
 	if (result)
 		*result = call.result;
+	return 0;
+}
+
+int pirn_post(unsigned int to, int (*fn)(void *arg), void *arg)
+{
+	struct pirn_core *core = pirn_this();
+	struct pirn_message message = {
+		.kind = PIRN_MESSAGE_POST, .fn = fn, .arg = arg,
+	};
+	struct pirn_outbox *out;
+	int err;
+
+	if (!core)
+		return -EPERM;
+	err = check(core, to, fn, "pirn_post");
+	if (err)
+		return err;
+	out = &core->out[to];
+	core->stats.posts_sent++;
+	err = may_send(core, out);
+	if (unlikely(err))
+		return err;
+	/* There is room, so what was posted long ago has been taken. */
+	if (unlikely(!has_delay_place(core, out))) {
+		out->outstanding--;
+		return pirn_fail(core, -EAGAIN,
+				 "core %u can make no fiber, and %u posts of core %u wait there",
+				 to, core->rt->opt.call_depth, core->index);
+	}
+	out->posts++;
+	pirn_mailbox_send(core, out, &message);
 	return 0;
 }

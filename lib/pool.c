@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "lib.h"
+#include "mailbox.h"
 
 #define NOT_FIRST	0xff
 #define FREE		0x80
@@ -121,6 +122,17 @@ static int release(struct pirn_pool *pool, const void *buf)
 	return 0;
 }
 
+struct pirn_pool *pirn_pool_of(const struct pirn_core *core, const void *buf)
+{
+	for (uint32_t i = 0; i < core->rt->cores; i++) {
+		struct pirn_pool *pool = &core->rt->core[i]->pool;
+
+		if ((uint64_t)((const char *)buf - pool->base) < pool->bytes)
+			return pool;
+	}
+	return NULL;
+}
+
 /* ---------------------------------------------------------------- public */
 
 void *pirn_buf_alloc(size_t bytes)
@@ -153,29 +165,48 @@ static int free_at_home(void *buf)
 	return release(&pirn_this_core->pool, buf);
 }
 
-int pirn_buf_free(void *buf)
+/* Nobody waits to be told. */
+static int free_posted(void *buf)
+{
+	struct pirn_core *core = pirn_this_core;
+	int err = release(&core->pool, buf);
+
+	if (err)
+		core->stats.bad_frees++;
+	return err;
+}
+
+static int buf_free(void *buf, bool post)
 {
 	struct pirn_core *core = pirn_this();
+	struct pirn_pool *pool;
 	int err;
 
 	if (!core)
 		return -EPERM;
 	if (!buf)
 		return 0;
-	for (uint32_t i = 0; i < core->rt->cores; i++) {
-		struct pirn_pool *pool = &core->rt->core[i]->pool;
-
-		if ((uint64_t)((char *)buf - pool->base) >= pool->bytes)
-			continue;
-		if (i == core->index) {
-			err = release(pool, buf);
-		} else {
-			err = pirn_call_inline(core, i, free_at_home, buf);
-		}
-		if (err != -EFAULT)
-			return err;
-		break;
-	}
+	pool = pirn_pool_of(core, buf);
+	if (!pool)
+		err = -EFAULT;
+	else if (pool == &core->pool)
+		err = release(pool, buf);
+	else if (post)
+		err = pirn_post_inline(core, pool->owner, free_posted, buf);
+	else
+		err = pirn_call_inline(core, pool->owner, free_at_home, buf);
+	if (err != -EFAULT)
+		return err;
 	return pirn_fail(core, -EFAULT,
 			 "%p is not a buffer that pirn_buf_alloc() gave out", buf);
+}
+
+int pirn_buf_free(void *buf)
+{
+	return buf_free(buf, false);
+}
+
+int pirn_buf_return(void *buf)
+{
+	return buf_free(buf, true);
 }

@@ -9,6 +9,7 @@
  */
 #include "backend.h"
 #include "lib.h"
+#include "mailbox.h"
 
 void pirn_core_turn(struct pirn_core *core)
 {
@@ -20,6 +21,8 @@ void pirn_core_turn(struct pirn_core *core)
 	if (unlikely(atomic_load_explicit(&core->foreign,
 					  memory_order_relaxed)))
 		pirn_foreign_receive(core);
+	if (unlikely(pirn_inlet_ready(core)))
+		pirn_inlet_receive(core);
 	if (core->timers.next != UINT64_MAX)
 		pirn_timers_expire(core, pirn_core_time(core));
 	if (core->pending)

@@ -16,6 +16,7 @@
 
 #include "backend.h"
 #include "lib.h"
+#include "mailbox.h"
 #include "sanitizer.h"
 #include "schedule.h"
 
@@ -70,6 +71,8 @@ static int options_check(struct pirn_options *opt, char *why, size_t why_bytes)
 	OPTION(io_batch, 32 < opt->io_depth ? 32 : opt->io_depth, 1,
 	       opt->io_depth);
 	OPTION(call_depth, 64, 1, PIRN_MAX_CALL_DEPTH);
+	OPTION(call_window, PIRN_NO_WINDOW, 1, PIRN_NO_WINDOW);
+	OPTION(foreign_depth, 256, 1, PIRN_MAX_FOREIGN_DEPTH);
 	OPTION(max_fibers, 1u << 20, 1, PIRN_MAX_FIBERS);
 	OPTION(stack_bytes, 256u << 10, PIRN_MIN_STACK, PIRN_MAX_STACK);
 	OPTION(pool_bytes, 16u << 20, PIRN_MIN_POOL, PIRN_MAX_POOL);
@@ -314,6 +317,7 @@ int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 
 void pirn_core_stop(struct pirn_core *core)
 {
+	pirn_ports_stop(core);
 	pirn_stacks_stop(core);
 	pirn_overflow_core_stop(core);
 	pirn_pool_stop(&core->pool);

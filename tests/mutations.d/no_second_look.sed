@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # No look at the mailboxes after sleep was announced, the same as announcing it
 # after the last look: what a missing barrier may come to, made wide.
-# file: lib/reactor.c
+# file: lib/host.c
 # test: native message/a_call_that_races*
-/^static void idle/,/^}/s/!pirn_messages_ready(core) && //
+/^static void idle/,/^}/s/!work_came(core)/!core->ops->ready(core) && !pirn_stopping(core->rt)/

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The barrier between sending and looking who sleeps, (C) in message.c.
+# The barrier between sending and looking who sleeps, (C) in mailbox.c.
 # chance: a window of some ns, which most runs do not meet
-# file: lib/message.c
+# file: lib/mailbox.c
 # test: native message/a_call_that_races*
 /^void pirn_messages_flush/,/^}/s/^\t\t\tpirn_full_fence();$//

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Mailboxes: a ring of messages of one line each for every ordered pair of
+ * cores, with a single producer and a single consumer, the sequence word inside
+ * the message's own line, so that one line moves between the cores for a
+ * message.  The consumer shows how far it has taken messages out in a line of
+ * its own, which the producer reads only when the ring looks full.
+ *
+ *   sender (core A)                        receiver (core B)
+ *
+ *   load taken, acquire; tail - taken <    load seq of message `head`, acquire
+ *   entries: there is room      (E)        (B) equal to head + 1: read it
+ *   write the message's fields             store taken = head, release     (F)
+ *   (A) store seq = tail + 1, release      ...
+ *   (C) full fence                         (D) store sleeping, full fence
+ *   load B's sleeping; if set, wake B      look at every ring again; if
+ *                                          nothing is there, sleep
+ *
+ *   (A) pairs with (B): without them B reads a message half written.
+ *   (E) pairs with (F): without them A overwrites a message B still reads.
+ *   (C) pairs with (D), which is in host.c: without either, A's store of seq
+ *   and B's of sleeping may both still sit in store buffers while each loads
+ *   the other's old value: A does not wake B, B sleeps, and the message is
+ *   never seen.  The same pair, the other way round, covers a sender that
+ *   sleeps because it may not send (PIRN_SLEEPS_STUCK): B stores taken, or
+ *   ended, fences, looks at A's sleeping.
+ *
+ * (C) is at the end of the turn, once for all that the turn sent.  A sender that
+ * happens to see the receiver asleep ends its turn early, so that the wake does
+ * not wait for fibers that are in no hurry.  That look has no barrier and needs
+ * none: one at (C) always follows.
+ *
+ * Taking a message out of a ring never waits for anything; message.c says why
+ * no calls can then wait for each other for ever.
+ */
+#include <sys/mman.h>
+
+#include "backend.h"
+#include "lib.h"
+#include "mailbox.h"
+#include "schedule.h"
+#include "wait.h"
+
+/* How many messages ahead of the one being read a line is asked for. */
+#define AHEAD 4
+
+static uint32_t ring_entries(const struct pirn_runtime *rt)
+{
+	return rt->mailbox_mask + 1;
+}
+
+static size_t ring_bytes(const struct pirn_runtime *rt)
+{
+	return ring_entries(rt) * sizeof(struct pirn_message);
+}
+
+/* Of all rings into one core; the places of delayed posts are behind them. */
+static size_t map_bytes(const struct pirn_runtime *rt)
+{
+	return (ring_bytes(rt) +
+		ring_entries(rt) * sizeof(struct pirn_delayed)) * rt->cores;
+}
+
+/* All that comes into one core lies in one mapping. */
+int pirn_mailboxes_start(struct pirn_runtime *rt)
+{
+	size_t bytes;
+
+	while (ring_entries(rt) < rt->opt.call_depth)
+		rt->mailbox_mask += ring_entries(rt);
+	bytes = ring_bytes(rt);
+	for (uint32_t to = 0; to < rt->cores; to++) {
+		struct pirn_core *core = rt->core[to];
+		struct pirn_delayed *delayed;
+		char *rings = mmap(NULL, map_bytes(rt), PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				   -1, 0);
+
+		if (rings == MAP_FAILED)
+			return -ENOMEM;
+		delayed = (void *)(rings + bytes * rt->cores);
+		for (uint32_t from = 0; from < rt->cores; from++) {
+			struct pirn_outbox *out = &rt->core[from]->out[to];
+
+			core->in[from].ring = (void *)(rings + from * bytes);
+			core->in[from].delayed = delayed +
+						 from * ring_entries(rt);
+			out->ring = core->in[from].ring;
+			out->inbox = &core->in[from];
+			out->sleeping = &core->sleeping;
+		}
+	}
+	return 0;
+}
+
+/* By the receiver's thread, before any sender's: the pages are on its node. */
+void pirn_mailboxes_touch(struct pirn_core *core)
+{
+	memset(core->in[0].ring, 0, map_bytes(core->rt));
+}
+
+void pirn_mailboxes_stop(struct pirn_runtime *rt)
+{
+	for (uint32_t to = 0; to < rt->cores; to++) {
+		struct pirn_core *core = rt->core[to];
+
+		if (core && core->in && core->in[0].ring)
+			munmap(core->in[0].ring, map_bytes(rt));
+	}
+}
+
+/* ------------------------------------------------------------------- send */
+
+static bool has_room(const struct pirn_core *core, struct pirn_outbox *out)
+{
+	uint32_t end = out->tail + out->promised;
+
+	if (likely(end - out->taken < core->rt->opt.call_depth))
+		return true;
+	/* (E) */
+	out->taken = atomic_load_explicit(&out->inbox->taken,
+					  memory_order_acquire);
+	return end - out->taken < core->rt->opt.call_depth;
+}
+
+void pirn_mailbox_send(struct pirn_core *core, struct pirn_outbox *out,
+		       const struct pirn_message *message)
+{
+	uint32_t mask = core->rt->mailbox_mask;
+	struct pirn_message *slot = &out->ring[out->tail & mask];
+
+	slot->kind = message->kind;
+	slot->result = message->result;
+	slot->error = message->error;
+	slot->fn = message->fn;
+	slot->arg = message->arg;
+	slot->call = message->call;
+	out->tail++;
+	/* (A) */
+	atomic_store_explicit(&slot->seq, out->tail, memory_order_release);
+	out->dirty = true;
+	if (unlikely(atomic_load_explicit(out->sleeping,
+					  memory_order_relaxed)) &&
+	    core->budget > 0)
+		core->budget = 0;
+}
+
+static void send_reply(struct pirn_core *core, struct pirn_outbox *out,
+		       struct pirn_call *call, int result, int error)
+{
+	struct pirn_message reply = {
+		.kind = PIRN_MESSAGE_REPLY, .call = call,
+		.result = result, .error = error,
+	};
+
+	pirn_mailbox_send(core, out, &reply);
+}
+
+void pirn_call_reply(struct pirn_core *core, uint32_t to, struct pirn_call *call,
+		     int result, int error)
+{
+	struct pirn_outbox *out = &core->out[to];
+
+	if (likely(!out->replies && has_room(core, out))) {
+		send_reply(core, out, call, result, error);
+		return;
+	}
+	call->result = result;
+	call->error = error;
+	call->next = NULL;
+	if (out->replies)
+		out->replies_last->next = call;
+	else
+		out->replies = call;
+	out->replies_last = call;
+}
+
+int pirn_mailbox_wait(struct pirn_core *core, struct pirn_outbox *out)
+{
+	struct pirn_wait wait;
+	int err;
+
+	if (likely(!out->replies && !out->waiting.first &&
+		   has_room(core, out)))
+		return 0;
+	core->stats.calls_parked++;
+	err = pirn_wait_until(core, &out->waiting, &wait, NULL, UINT64_MAX);
+	if (!err)
+		out->promised--;
+	return err;
+}
+
+/* What found no room goes first: replies, then calls, in their order. */
+static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
+{
+	while (out->replies && has_room(core, out)) {
+		struct pirn_call *call = out->replies;
+
+		/* Once sent it is the caller's again. */
+		out->replies = call->next;
+		send_reply(core, out, call, call->result, call->error);
+	}
+	/* Each sends when it runs; its place is kept until then. */
+	while (!out->replies && out->waiting.first && has_room(core, out)) {
+		out->promised++;
+		pirn_wait_end(core, out->waiting.first, 0);
+	}
+	if (out->window.first)
+		pirn_window_retry(core, out);
+}
+
+static bool holds_back(const struct pirn_outbox *out)
+{
+	return out->replies || out->waiting.first || out->window.first;
+}
+
+/* ---------------------------------------------------------------- receive */
+
+/* Takes out what is there; true when that was anything. */
+static bool inbox_receive(struct pirn_core *core, struct pirn_inbox *in,
+			  uint32_t mask)
+{
+	uint32_t first = in->head;
+
+	while (in->head - first < PIRN_TURN_MESSAGES) {
+		struct pirn_message *slot = &in->ring[in->head & mask];
+
+		/* (B) */
+		if (atomic_load_explicit(&slot->seq, memory_order_acquire) !=
+		    in->head + 1)
+			break;
+		/* A message that has one behind it is seldom the last. */
+		if (in->head != first)
+			__builtin_prefetch(&in->ring[(in->head + AHEAD) & mask]);
+		in->head++;
+		pirn_message_receive(core, in, slot);
+	}
+	if (in->head == first)
+		return false;
+	/* (F) */
+	atomic_store_explicit(&in->taken, in->head, memory_order_release);
+	in->moved = true;
+	return true;
+}
+
+void pirn_messages_receive(struct pirn_core *core)
+{
+	uint32_t mask = core->rt->mailbox_mask;
+
+	if (unlikely(core->delayed) && pirn_fiber_to_be_had(core))
+		pirn_delayed_begin(core);
+	for (uint32_t from = 0; from < core->rt->cores; from++)
+		inbox_receive(core, &core->in[from], mask);
+}
+
+bool pirn_messages_ready(struct pirn_core *core)
+{
+	uint32_t mask = core->rt->mailbox_mask;
+
+	for (uint32_t i = 0; i < core->rt->cores; i++) {
+		const struct pirn_inbox *in = &core->in[i];
+		struct pirn_outbox *out = &core->out[i];
+
+		if (atomic_load_explicit(&in->ring[in->head & mask].seq,
+					 memory_order_acquire) == in->head + 1)
+			return true;
+		if (likely(!holds_back(out)))
+			continue;
+		if ((out->replies || out->waiting.first) && has_room(core, out))
+			return true;
+		if (out->window.first && pirn_window_open(core, out))
+			return true;
+	}
+	return unlikely(core->delayed) && pirn_fiber_to_be_had(core);
+}
+
+bool pirn_mailboxes_stuck(const struct pirn_core *core)
+{
+	for (uint32_t to = 0; to < core->rt->cores; to++)
+		if (holds_back(&core->out[to]))
+			return true;
+	return false;
+}
+
+/* ------------------------------------------------------------------- wake */
+
+/* Wakes a core if it sleeps and waits for what this one did. */
+static void wake_if(struct pirn_core *core, struct pirn_core *other,
+		    bool message)
+{
+	uint32_t how = atomic_load_explicit(&other->sleeping,
+					    memory_order_relaxed);
+
+	if (how == PIRN_SLEEPS_STUCK || (how == PIRN_SLEEPS && message)) {
+		/* Of several that would wake it only one does. */
+		if (atomic_exchange_explicit(&other->sleeping, PIRN_AWAKE,
+					     memory_order_relaxed))
+			core->ops->wake(other);
+	}
+}
+
+/*
+ * The end of a turn: what found no room before is tried again, and the cores
+ * that sleep on what this turn sent or took out are woken.
+ */
+void pirn_messages_flush(struct pirn_core *core)
+{
+	bool fenced = false;
+
+	for (uint32_t i = 0; i < core->rt->cores; i++) {
+		struct pirn_outbox *out = &core->out[i];
+		struct pirn_inbox *in = &core->in[i];
+		bool sent;
+
+		if (unlikely(holds_back(out)))
+			outbox_retry(core, out);
+		if (!out->dirty && !in->moved)
+			continue;
+		sent = out->dirty;
+		out->dirty = false;
+		in->moved = false;
+		if (i == core->index)
+			continue;
+		if (!fenced) {
+			/* (C) */
+			pirn_full_fence();
+			fenced = true;
+		}
+		wake_if(core, core->rt->core[i], sent);
+	}
+}

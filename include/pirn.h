@@ -301,8 +301,10 @@ PIRN_API int pirn_sleep_until(uint64_t deadline);
  * Runs fn(arg) in a new fiber on @core and parks until it has ended; *result
  * (may be NULL) is what it returned.  fn may park.  What the caller wrote
  * before is visible to fn, and what fn wrote to the caller after.  Parks first,
- * in order, while that core has call_depth messages it has not taken.  Calls may
- * nest and cross in any way: no reply ever waits for a call.
+ * in order, while that core has call_depth messages it has not taken, and before
+ * that for call_window.  Calls may nest and cross in any way: no reply ever waits
+ * for a call.  <pirn/message.h> has posts, ports, calls on all cores, and calls
+ * from other threads.
  * -EINVAL: no such core; -EAGAIN, -ENOMEM: the fiber could not be made there.
  */
 PIRN_API int pirn_call(unsigned int core, int (*fn)(void *arg), void *arg,

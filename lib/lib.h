@@ -437,6 +437,7 @@ struct pirn_core {
 	struct pirn_pool pool;
 	struct pirn_outbox *out;	/* one a core */
 	struct pirn_inbox *in;
+	uint64_t touched[PIRN_MAX_CORES / 64]; /* mailboxes that flush must look at */
 	struct pirn_inlet *inlet;	/* door.c: NULL, no foreign threads */
 	struct pirn_ports *ports;	/* port.c: NULL, none opened yet */
 	uint32_t delayed;		/* posts taken, that no fiber could be had for */

@@ -49,9 +49,10 @@ static uint32_t ring_entries(const struct pirn_runtime *rt)
 	return rt->mailbox_mask + 1;
 }
 
+/* A line more than it holds, so that equal places of rings do not share a set. */
 static size_t ring_bytes(const struct pirn_runtime *rt)
 {
-	return ring_entries(rt) * sizeof(struct pirn_message);
+	return (ring_entries(rt) + 1) * sizeof(struct pirn_message);
 }
 
 /* Of all rings into one core; the places of delayed posts are behind them. */
@@ -139,6 +140,7 @@ void pirn_mailbox_send(struct pirn_core *core, struct pirn_outbox *out,
 	/* (A) */
 	atomic_store_explicit(&slot->seq, out->tail, memory_order_release);
 	out->dirty = true;
+	pirn_mailbox_touch(core, (uint32_t)(out - core->out));
 	if (unlikely(atomic_load_explicit(out->sleeping,
 					  memory_order_relaxed)) &&
 	    core->budget > 0)
@@ -173,6 +175,7 @@ void pirn_call_reply(struct pirn_core *core, uint32_t to, struct pirn_call *call
 	else
 		out->replies = call;
 	out->replies_last = call;
+	pirn_mailbox_touch(core, to);
 }
 
 int pirn_mailbox_wait(struct pirn_core *core, struct pirn_outbox *out)
@@ -184,6 +187,7 @@ int pirn_mailbox_wait(struct pirn_core *core, struct pirn_outbox *out)
 		   has_room(core, out)))
 		return 0;
 	core->stats.calls_parked++;
+	pirn_mailbox_touch(core, (uint32_t)(out - core->out));
 	err = pirn_wait_until(core, &out->waiting, &wait, NULL, UINT64_MAX);
 	if (!err)
 		out->promised--;
@@ -209,6 +213,18 @@ static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
 		pirn_window_retry(core, out);
 }
 
+static uint32_t words(const struct pirn_core *core)
+{
+	return (core->rt->cores + 63) / 64;
+}
+
+/* The mailbox of the lowest bit in word @w of core->touched. */
+static struct pirn_outbox *out_of_bit(struct pirn_core *core, uint32_t w,
+				      uint64_t bits)
+{
+	return &core->out[64 * w + (uint32_t)__builtin_ctzll(bits)];
+}
+
 static bool holds_back(const struct pirn_outbox *out)
 {
 	return out->replies || out->waiting.first || out->window.first;
@@ -216,8 +232,7 @@ static bool holds_back(const struct pirn_outbox *out)
 
 /* ---------------------------------------------------------------- receive */
 
-/* Takes out what is there; true when that was anything. */
-static bool inbox_receive(struct pirn_core *core, struct pirn_inbox *in,
+static void inbox_receive(struct pirn_core *core, struct pirn_inbox *in,
 			  uint32_t mask)
 {
 	uint32_t first = in->head;
@@ -236,11 +251,11 @@ static bool inbox_receive(struct pirn_core *core, struct pirn_inbox *in,
 		pirn_message_receive(core, in, slot);
 	}
 	if (in->head == first)
-		return false;
+		return;
 	/* (F) */
 	atomic_store_explicit(&in->taken, in->head, memory_order_release);
 	in->moved = true;
-	return true;
+	pirn_mailbox_touch(core, (uint32_t)(in - core->in));
 }
 
 void pirn_messages_receive(struct pirn_core *core)
@@ -253,31 +268,36 @@ void pirn_messages_receive(struct pirn_core *core)
 		inbox_receive(core, &core->in[from], mask);
 }
 
+/* After pirn_messages_flush() only those are touched that hold something back. */
+static bool may_go_on(struct pirn_core *core, struct pirn_outbox *out)
+{
+	if ((out->replies || out->waiting.first) && has_room(core, out))
+		return true;
+	return out->window.first && pirn_window_open(core, out);
+}
+
 bool pirn_messages_ready(struct pirn_core *core)
 {
 	uint32_t mask = core->rt->mailbox_mask;
 
 	for (uint32_t i = 0; i < core->rt->cores; i++) {
 		const struct pirn_inbox *in = &core->in[i];
-		struct pirn_outbox *out = &core->out[i];
 
 		if (atomic_load_explicit(&in->ring[in->head & mask].seq,
 					 memory_order_acquire) == in->head + 1)
 			return true;
-		if (likely(!holds_back(out)))
-			continue;
-		if ((out->replies || out->waiting.first) && has_room(core, out))
-			return true;
-		if (out->window.first && pirn_window_open(core, out))
-			return true;
 	}
+	for (uint32_t w = 0; w < words(core); w++)
+		for (uint64_t bits = core->touched[w]; bits; bits &= bits - 1)
+			if (may_go_on(core, out_of_bit(core, w, bits)))
+				return true;
 	return unlikely(core->delayed) && pirn_fiber_to_be_had(core);
 }
 
 bool pirn_mailboxes_stuck(const struct pirn_core *core)
 {
-	for (uint32_t to = 0; to < core->rt->cores; to++)
-		if (holds_back(&core->out[to]))
+	for (uint32_t w = 0; w < words(core); w++)
+		if (core->touched[w])
 			return true;
 	return false;
 }
@@ -299,33 +319,50 @@ static void wake_if(struct pirn_core *core, struct pirn_core *other,
 	}
 }
 
+/* One mailbox: both ways. */
+static void mailbox_flush(struct pirn_core *core, struct pirn_outbox *out,
+			  bool *fenced)
+{
+	uint32_t i = (uint32_t)(out - core->out);
+	struct pirn_inbox *in = &core->in[i];
+	bool sent = out->dirty;
+
+	if (!sent && !in->moved)
+		return;
+	out->dirty = false;
+	in->moved = false;
+	if (i == core->index)
+		return;
+	if (!*fenced) {
+		/* (C) */
+		pirn_full_fence();
+		*fenced = true;
+	}
+	wake_if(core, core->rt->core[i], sent);
+}
+
 /*
  * The end of a turn: what found no room before is tried again, and the cores
- * that sleep on what this turn sent or took out are woken.
+ * that sleep on what this turn sent or took out are woken.  Only those mailboxes
+ * stay touched that still hold something back.
  */
 void pirn_messages_flush(struct pirn_core *core)
 {
 	bool fenced = false;
 
-	for (uint32_t i = 0; i < core->rt->cores; i++) {
-		struct pirn_outbox *out = &core->out[i];
-		struct pirn_inbox *in = &core->in[i];
-		bool sent;
+	for (uint32_t w = 0; w < words(core); w++) {
+		uint64_t bits = core->touched[w], held = 0;
 
-		if (unlikely(holds_back(out)))
-			outbox_retry(core, out);
-		if (!out->dirty && !in->moved)
-			continue;
-		sent = out->dirty;
-		out->dirty = false;
-		in->moved = false;
-		if (i == core->index)
-			continue;
-		if (!fenced) {
-			/* (C) */
-			pirn_full_fence();
-			fenced = true;
+		for (; bits; bits &= bits - 1) {
+			struct pirn_outbox *out = out_of_bit(core, w, bits);
+
+			if (unlikely(holds_back(out))) {
+				outbox_retry(core, out);
+				if (holds_back(out))
+					held |= bits & -bits;
+			}
+			mailbox_flush(core, out, &fenced);
 		}
-		wake_if(core, core->rt->core[i], sent);
+		core->touched[w] = held;
 	}
 }

@@ -104,6 +104,12 @@ void pirn_messages_flush(struct pirn_core *core);
 /* Whether something waits for another core to make room. */
 bool pirn_mailboxes_stuck(const struct pirn_core *core);
 
+/* pirn_messages_flush() looks at what this core has to do with @other. */
+static inline void pirn_mailbox_touch(struct pirn_core *core, uint32_t other)
+{
+	core->touched[other / 64] |= 1ull << other % 64;
+}
+
 /* Parks until there is room.  An error of the wait: nothing is promised. */
 int pirn_mailbox_wait(struct pirn_core *core, struct pirn_outbox *out);
 /* Puts a message where pirn_mailbox_wait() found room, without parking since. */

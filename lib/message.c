@@ -70,6 +70,7 @@ static int window_enter(struct pirn_core *core, struct pirn_outbox *out)
 		return 0;
 	}
 	core->stats.calls_parked++;
+	pirn_mailbox_touch(core, (uint32_t)(out - core->out));
 	return pirn_wait_until(core, &out->window, &wait, NULL, UINT64_MAX);
 }
 
@@ -168,7 +169,6 @@ void pirn_delayed_begin(struct pirn_core *core)
 		if (post_begin(core, in, place->fn, place->arg))
 			return;
 		in->delayed_head++;
-		in->moved = true;
 		core->delayed--;
 	}
 }
@@ -251,6 +251,7 @@ void pirn_served(struct pirn_core *core, struct pirn_fiber *fiber)
 							   memory_order_relaxed) + 1,
 				      memory_order_release);
 		in->moved = true;
+		pirn_mailbox_touch(core, fiber->from);
 		break;
 	default:
 		pirn_foreign_served(core, fiber);
@@ -260,6 +261,14 @@ void pirn_served(struct pirn_core *core, struct pirn_fiber *fiber)
 
 /* ------------------------------------------------------------------- send */
 
+/* Why nothing may be sent: the scope of the fiber has ended. */
+static int refused(const struct pirn_core *core)
+{
+	if (likely(!core->current->scope))
+		return 0;
+	return pirn_wait_refused(core->current);
+}
+
 int pirn_call_send(struct pirn_core *core, uint32_t to,
 		   struct pirn_message *message, struct pirn_call *call)
 {
@@ -267,9 +276,10 @@ int pirn_call_send(struct pirn_core *core, uint32_t to,
 	int err;
 
 	core->stats.calls_sent++;
-	if (message->kind == PIRN_MESSAGE_CALL)
+	err = refused(core);
+	if (!err && message->kind == PIRN_MESSAGE_CALL)
 		err = may_send(core, out);
-	else
+	else if (!err)
 		err = pirn_mailbox_wait(core, out);
 	if (unlikely(err))
 		return err;
@@ -385,7 +395,9 @@ int pirn_post(unsigned int to, int (*fn)(void *arg), void *arg)
 		return err;
 	out = &core->out[to];
 	core->stats.posts_sent++;
-	err = may_send(core, out);
+	err = refused(core);
+	if (!err)
+		err = may_send(core, out);
 	if (unlikely(err))
 		return err;
 	/* There is room, so what was posted long ago has been taken. */

@@ -377,8 +377,12 @@ static void send_near_left(struct pirn_core *core, struct pirn_wait *wait)
 static int send_near(struct pirn_core *core, struct pirn_port_send *send,
 		     uint64_t deadline)
 {
-	int err = accept_send(core, core->index, send);
+	int err = 0;
 
+	if (unlikely(core->current->scope))
+		err = pirn_wait_refused(core->current);
+	if (!err)
+		err = accept_send(core, core->index, send);
 	if (err <= 0)
 		return err;
 	err = pirn_wait_until(core, NULL, &send->wait, send_near_left, deadline);

@@ -11,6 +11,7 @@
 #include <pirn/shared.h>
 
 #include "lib.h"
+#include "mailbox.h"
 #include "sync.h"
 
 struct request {

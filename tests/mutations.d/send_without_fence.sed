@@ -3,4 +3,4 @@
 # chance: a window of some ns, which most runs do not meet
 # file: lib/mailbox.c
 # test: native message/a_call_that_races*
-/^void pirn_messages_flush/,/^}/s/^\t\t\tpirn_full_fence();$//
+/^static void mailbox_flush/,/^}/s/^\t\tpirn_full_fence();$//

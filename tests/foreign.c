@@ -176,6 +176,59 @@ TEST(threads_call_and_post_through_a_small_inlet)
 	run_on_cores(&opt, correspondence, NULL);
 }
 
+static void spin_for(uint64_t rounds)
+{
+	volatile uint64_t spin;
+
+	for (spin = 0; spin < rounds; spin++)
+		;
+}
+
+static atomic_uint seen;
+
+/* Keeps the core busy for a moment after its thread has seen it. */
+static int see_and_linger(void *arg)
+{
+	unsigned int value = (unsigned int)(uintptr_t)arg;
+
+	atomic_store(&seen, value);
+	spin_for(value * 2654435761u % 1024);
+	return 0;
+}
+
+/* One post at a time, at a distance from the core's sleep that differs. */
+static void race_with_sleep(unsigned int index)
+{
+	struct rng rng = { index };
+	unsigned int i, n = scaled(200000, 2000);
+
+	for (i = 1; i <= n; i++) {
+		spin_for(rng_below(&rng, 1024));
+		check_eq(pirn_foreign_post(door, 1, see_and_linger,
+					   (void *)(uintptr_t)i), 0);
+		while (atomic_load(&seen) != i)
+			sched_yield();
+	}
+}
+
+static int race(void *arg)
+{
+	(void)arg;
+	open_gate();
+	with_threads(1, race_with_sleep);
+	pirn_foreign_close(door);
+	return 0;
+}
+
+/* A wake that is lost hangs: nobody else has anything for that core. */
+TEST(a_post_that_races_with_sleep_is_not_lost)
+{
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+
+	opt.spin_ns = PIRN_NO_SPIN;
+	run_on_cores(&opt, race, NULL);
+}
+
 static unsigned int last[THREADS];
 static atomic_uint in_order;
 
@@ -516,6 +569,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_call_and_post_while_cores_sleep),
 		cmocka_unit_test(threads_call_and_post_through_a_small_inlet),
+		cmocka_unit_test(a_post_that_races_with_sleep_is_not_lost),
 		cmocka_unit_test(posts_of_a_thread_begin_in_order),
 		cmocka_unit_test(a_full_inlet_blocks_threads),
 		cmocka_unit_test(posts_of_threads_wait_for_a_fiber),

@@ -262,6 +262,24 @@ int run_on(const struct pirn_options *opt, int (*fn)(void *arg), void *arg)
 	return result;
 }
 
+const char *shared_cpus(unsigned int n)
+{
+	static char text[64 * 5];
+	size_t used = 0;
+	cpu_set_t set;
+	int i, cpu[2], found = 0;
+
+	check(n <= 64);
+	must(sched_getaffinity(0, sizeof(set), &set));
+	for (i = 0; i < CPU_SETSIZE && found < 2; i++)
+		if (CPU_ISSET(i, &set))
+			cpu[found++] = i;
+	for (i = 0; i < (int)n; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%d",
+					 i ? "," : "", cpu[i % found]);
+	return text;
+}
+
 int run_on_cores(const struct pirn_options *opt, int (*fn)(void *arg), void *arg)
 {
 	cpu_set_t set;

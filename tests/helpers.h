@@ -145,6 +145,12 @@ int run_on(const struct pirn_options *opt, int (*fn)(void *arg), void *arg);
 /* The same with as many cores as there are CPUs, at least two, or skipped. */
 int run_on_cores(const struct pirn_options *opt, int (*fn)(void *arg), void *arg);
 
+/*
+ * For pirn_options.cpus: @n cores (64 at most) on two of this process's CPUs, or
+ * on the one it has. Valid until the next call.
+ */
+const char *shared_cpus(unsigned int n);
+
 /* Runs fn(arg) as @n fibers of this core at once and joins them. */
 void run_fibers(unsigned int n, int (*fn)(void *arg), void *arg);
 /* The same on each core. */

@@ -294,35 +294,48 @@ static int run_graph(void *arg)
 	return 0;
 }
 
-static void graphs(unsigned int depth, unsigned int first)
+static void graphs(unsigned int depth, unsigned int first, const char *cpus,
+		   unsigned int n)
 {
 	struct pirn_options opt = PIRN_OPTIONS_INIT;
-	unsigned int i, n = scaled(40, 3);
+	unsigned int i;
 	uint64_t seed;
 
+	opt.cpus = cpus;
+	opt.io_depth = 2;
 	opt.call_depth = depth;
 	opt.pool_bytes = MiB;
 	for (i = 0; i < n; i++) {
 		seed = first + i;
 		opt.call_window = (uint32_t)(seed % 4);
 		opt.spin_ns = seed % 2 ? PIRN_NO_SPIN : 0;
-		run_on_cores(&opt, run_graph, &seed);
+		if (cpus)
+			run_on(&opt, run_graph, &seed);
+		else
+			run_on_cores(&opt, run_graph, &seed);
 	}
 }
 
 TEST(random_graphs_at_depth_1)
 {
-	graphs(1, 1);
+	graphs(1, 1, NULL, scaled(40, 3));
 }
 
 TEST(random_graphs_at_depth_2)
 {
-	graphs(2, 1001);
+	graphs(2, 1001, NULL, scaled(40, 3));
 }
 
 TEST(random_graphs_at_depth_64)
 {
-	graphs(64, 2001);
+	graphs(64, 2001, NULL, scaled(40, 3));
+}
+
+/* Cores that share CPUs, so that each stops anywhere for a while. */
+TEST(random_graphs_on_seven_cores)
+{
+	graphs(1, 3001, shared_cpus(7), scaled(6, 2));
+	graphs(2, 4001, shared_cpus(7), scaled(6, 2));
 }
 
 int main(int argc, char **argv)
@@ -331,6 +344,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(random_graphs_at_depth_1),
 		cmocka_unit_test(random_graphs_at_depth_2),
 		cmocka_unit_test(random_graphs_at_depth_64),
+		cmocka_unit_test(random_graphs_on_seven_cores),
 	};
 
 	return run_program(argc, argv, "message_graph", tests, array_size(tests));

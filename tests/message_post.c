@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Posts, the bound on what is outstanding, calls on all cores, buffers returned. */
+/* Posts, the bound on what is outstanding, buffers returned. */
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -383,146 +383,6 @@ TEST(calls_nest_through_a_window_of_one)
 	run_on_cores(&opt, nest_everywhere, &something);
 }
 
-/* ----------------------------------------------------------- on all cores */
-
-static struct {
-	atomic_uint inside;
-	unsigned int seen[64];
-} everywhere;
-
-/* Ends on no core before it has begun on all. */
-static int meet(void *arg)
-{
-	unsigned int cores = (unsigned int)pirn_core_count();
-
-	everywhere.seen[pirn_core()]++;
-	atomic_fetch_add(&everywhere.inside, 1);
-	while (atomic_load(&everywhere.inside) < cores)
-		check_eq(pirn_sleep(KEEP_GOING_NS), 0);
-	return *(int *)arg + pirn_core();
-}
-
-static int fail_where(void *arg)
-{
-	int core = *(int *)arg;
-
-	return core < 0 || core == pirn_core() ? -1000 - pirn_core() : 7;
-}
-
-static int all_cores(void *arg)
-{
-	int cores = pirn_core_count(), i, value = 500, results[64], own[64];
-	void *args[64];
-
-	(void)arg;
-	if (cores > 64)
-		skip_case("more than 64 cores");
-	check_eq(pirn_call_all(meet, &value, results), 0);
-	for (i = 0; i < cores; i++) {
-		check_eq(results[i], 500 + i);
-		check_eq(everywhere.seen[i], 1);
-		own[i] = 10 * i;
-		args[i] = &own[i];
-	}
-	check_eq(pirn_call_each(meet, args, results), 0);
-	for (i = 0; i < cores; i++)
-		check_eq(results[i], 11 * i);
-
-	/* Every error is in the results; what it returns is the lowest core's. */
-	value = -1;
-	check_eq(pirn_call_all(fail_where, &value, results), -1000);
-	for (i = 0; i < cores; i++)
-		check_eq(results[i], -1000 - i);
-	check(strstr(pirn_reason(), "core 0"));
-	value = 1;
-	check_eq(pirn_call_all(fail_where, &value, results), -1001);
-	check_eq(results[0], 7);
-	check_eq(results[1], -1001);
-	check(strstr(pirn_reason(), "core 1"));
-	check_eq(pirn_call_all(NULL, NULL, NULL), -EINVAL);
-	check_eq(pirn_call_each(meet, NULL, results), -EINVAL);
-	return 0;
-}
-
-TEST(a_call_on_all_cores_gathers)
-{
-	check_eq(pirn_call_all(meet, NULL, NULL), -EPERM);
-	run_on_cores(NULL, all_cores, NULL);
-}
-
-static int add_one(void *arg)
-{
-	atomic_fetch_add((atomic_uint *)arg, 1);
-	return 0;
-}
-
-static int all_again(void *arg)
-{
-	return pirn_call_all(add_one, arg, NULL);
-}
-
-static int all_often(void *arg)
-{
-	unsigned int i, n = scaled(50, 5);
-	unsigned int cores = (unsigned int)pirn_core_count();
-	atomic_uint count;
-
-	(void)arg;
-	for (i = 0; i < n; i++) {
-		atomic_store(&count, 0);
-		check_eq(pirn_call_all(all_again, &count, NULL), 0);
-		check_eq(atomic_load(&count), cores * cores);
-	}
-	return 0;
-}
-
-static int all_by_all(void *arg)
-{
-	run_fibers_everywhere(10, all_often, arg);
-	return 0;
-}
-
-TEST(calls_on_all_cores_nest_and_cross)
-{
-	struct pirn_options opt = PIRN_OPTIONS_INIT;
-
-	opt.call_depth = 1;
-	opt.call_window = 2;
-	run_on_cores(&opt, all_by_all, NULL);
-}
-
-static int stay_some(void *arg)
-{
-	unsigned int i;
-
-	(void)arg;
-	for (i = 0; i < FEW; i++)
-		check_eq(pirn_post(1, stay, NULL), 0);
-	wait_for_count(&crowd.inside, FEW);
-	return 0;
-}
-
-/* Where it cannot run that is an error like any other. */
-static int all_but_one(void *arg)
-{
-	int results[64], i, zero = 99;
-
-	stay_some(arg);
-	check_eq(pirn_call_all(fail_where, &zero, results), -EAGAIN);
-	for (i = 0; i < pirn_core_count(); i++)
-		check_eq(results[i], i == 1 ? -EAGAIN : 7);
-	atomic_store(&crowd.release, true);
-	return 0;
-}
-
-TEST(a_call_on_all_cores_says_where_it_could_not)
-{
-	struct pirn_options opt = PIRN_OPTIONS_INIT;
-
-	opt.max_fibers = FEW;
-	run_on_cores(&opt, all_but_one, NULL);
-}
-
 /* ---------------------------------------------------------------- buffers */
 
 #define BUFS 200u
@@ -587,9 +447,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_post_waits_for_memory),
 		cmocka_unit_test(the_window_bounds_what_has_begun),
 		cmocka_unit_test(calls_nest_through_a_window_of_one),
-		cmocka_unit_test(a_call_on_all_cores_gathers),
-		cmocka_unit_test(calls_on_all_cores_nest_and_cross),
-		cmocka_unit_test(a_call_on_all_cores_says_where_it_could_not),
 		cmocka_unit_test(returned_buffers_come_home),
 	};
 

@@ -114,8 +114,11 @@ struct pirn_fiber {
 	bool permit;			/* unparked before it parked */
 	bool detached;
 	bool ended;
+	bool nested;			/* made by a message, or by such a fiber */
 	uint32_t flags;			/* PIRN_FIBER_* */
 	uint32_t shield;		/* depth of shielded sections */
+	uint16_t from;			/* the core whose message it serves */
+	uint8_t serves;			/* enum pirn_serves */
 	struct pirn_wait *wait;		/* that it stopped in and may be ended early */
 	struct pirn_wait *parked;	/* of the last pirn_park() */
 	struct pirn_wait own;		/* for one wait at a time: wait.h */
@@ -128,9 +131,6 @@ struct pirn_fiber {
 		struct pirn_call *call;
 		struct pirn_foreign_call *foreign_call;
 	};
-	uint32_t from;			/* the core whose message it serves */
-	uint8_t serves;			/* enum pirn_serves */
-	bool nested;			/* made by a message, or by such a fiber */
 	void *stack_low;		/* lowest usable byte */
 	size_t stack_bytes;
 	uint32_t valgrind;		/* the tools' own, see sanitizer.h */

@@ -123,7 +123,7 @@ static int post_begin(struct pirn_core *core, struct pirn_inbox *in,
 	core->starved = false;
 	fiber->detached = true;
 	fiber->serves = PIRN_SERVES_POST;
-	fiber->from = (uint32_t)(in - core->in);
+	fiber->from = (uint16_t)(in - core->in);
 	fiber->nested = true;
 	pirn_fiber_ready(core, fiber);
 	/*
@@ -186,7 +186,7 @@ static void receive_call(struct pirn_core *core, uint32_t from,
 	}
 	fiber->detached = true;
 	fiber->serves = PIRN_SERVES_CALL;
-	fiber->from = from;
+	fiber->from = (uint16_t)from;
 	fiber->nested = true;
 	fiber->call = message->call;
 	pirn_fiber_ready(core, fiber);

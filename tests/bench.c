@@ -25,6 +25,7 @@ static const struct expected rows[] = {
 	{ "spawn", "spawn/1000", "spawn and join, 1,000 at once", true, 0 },
 	{ "call", "call/1", "call and reply", true, 2.5 },
 	{ "call", "call/64", "call and reply, 64 outstanding", true, 0.6 },
+	{ "call", "call/post", "post, no reply", true, 0.25 },
 	{ "wake", "wake/uring", "wake there and back, uring", true, 0 },
 	{ "timer", "timer/1000", "arm and cancel, 1,000 armed", true, 0 },
 	{ "timer", "timer/1000000", "arm and cancel, 1,000,000 armed", true, 2 },
@@ -93,7 +94,8 @@ static void check_text_row(const struct expected *row, char *line)
 	/* at the end the goal, before it the ratio, before it the median */
 	if (row->goal > 0)
 		check(fabs(atof(cells[--n]) - row->goal) < 1e-9);
-	check(isfinite(atof(cells[n - 1])) && atof(cells[n - 1]) > 0);
+	/* rounds to 0 when the yardstick's thread lost its CPU meanwhile */
+	check(isfinite(atof(cells[n - 1])) && atof(cells[n - 1]) >= 0);
 	check(isfinite(atof(cells[n - 2])) && atof(cells[n - 2]) > 0);
 }
 

@@ -156,6 +156,60 @@ TEST(a_post_to_a_sleeping_core_ends_the_turn)
 	run_on_cores(&opt, wake_at_once, NULL);
 }
 
+static struct {
+	atomic_bool inside;
+	atomic_bool release;
+	atomic_uint ended;
+} hold;
+
+static int hold_core(void *arg)
+{
+	(void)arg;
+	atomic_store(&hold.inside, true);
+	while (!atomic_load(&hold.release))
+		sched_yield();
+	return 0;
+}
+
+static int let_go(void *arg)
+{
+	(void)arg;
+	check_eq(pirn_sleep(5000000), 0);
+	atomic_store(&hold.release, true);
+	return 0;
+}
+
+static int count_end(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&hold.ended, 1);
+	return 0;
+}
+
+/* The turn that waits for room has sent nothing there, and ends asleep. */
+static int wait_alone(void *arg)
+{
+	(void)arg;
+	check_eq(pirn_post(1, hold_core, NULL), 0);
+	wait_for(&hold.inside);
+	check_eq(pirn_spawn(NULL, let_go, NULL), 0);
+	check_eq(pirn_post(1, count_end, NULL), 0);
+	check_eq(pirn_sleep(KEEP_GOING_NS), 0);
+	check_eq(pirn_post(1, count_end, NULL), 0);
+	check(atomic_load(&hold.release));
+	wait_for_count(&hold.ended, 2);
+	return 0;
+}
+
+TEST(a_wait_for_room_ends_though_nothing_else_is_sent)
+{
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+
+	opt.call_depth = 1;
+	opt.spin_ns = PIRN_NO_SPIN;
+	run_on_cores(&opt, wait_alone, NULL);
+}
+
 /* ------------------------------------------------------ no fiber to be had */
 
 #define FEW 4u
@@ -443,6 +497,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(posts_begin_in_the_order_of_sending),
 		cmocka_unit_test(a_core_posts_to_itself),
 		cmocka_unit_test(a_post_to_a_sleeping_core_ends_the_turn),
+		cmocka_unit_test(a_wait_for_room_ends_though_nothing_else_is_sent),
 		cmocka_unit_test(posts_without_a_fiber_are_kept),
 		cmocka_unit_test(a_post_waits_for_memory),
 		cmocka_unit_test(the_window_bounds_what_has_begun),

@@ -46,6 +46,7 @@ enum pirn_backend {
 	PIRN_BACKEND_AUTO = 0,	/* the first of the others that works here */
 	PIRN_BACKEND_KMOD,	/* /dev/pirn: block devices opened for direct IO */
 	PIRN_BACKEND_URING,	/* io_uring: files and block devices */
+	PIRN_BACKEND_AIO,	/* linux-aio and helper threads: the same */
 	PIRN_BACKEND_LAST	/* not part of the API */
 };
 
@@ -100,8 +101,14 @@ struct pirn_options {
 	 */
 	char *message;
 	size_t message_bytes;
+	/*
+	 * Threads of the runtime, not of a core, that do what would block one:
+	 * 1 to 256, PIRN_HELPER_THREADS.  They run on the CPUs and with the
+	 * credentials of the caller of pirn_run(), with all signals blocked.
+	 * When all are busy, what needs one waits, and nothing else does.
+	 */
+	uint32_t helper_threads;
 	uint32_t flags;		/* PIRN_REPORT_OVERFLOW */
-	uint32_t reserved;	/* 0 */
 };
 
 /*
@@ -116,6 +123,7 @@ struct pirn_options {
 
 #define PIRN_OPTIONS_INIT { .size = sizeof(struct pirn_options) }
 #define PIRN_NO_SPIN UINT64_MAX
+#define PIRN_HELPER_THREADS 4u
 
 /*
  * Starts a runtime, runs fn(arg) in a fiber on core 0, and ends the runtime
@@ -141,7 +149,7 @@ PIRN_API int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg),
 PIRN_API int pirn_backend_probe(enum pirn_backend backend, char *reason,
 				size_t reason_bytes);
 
-/* "kmod", "uring", "auto"; NULL for a number that is none.  Anywhere. */
+/* "kmod", "uring", "aio", "auto"; NULL for a number that is none.  Anywhere. */
 PIRN_API const char *pirn_backend_name(enum pirn_backend backend);
 
 /* The backend of the runtime this fiber runs in, or -EPERM. */
@@ -174,6 +182,13 @@ struct pirn_core_stats {
 	uint64_t posts_delayed;	/* to this core, found no fiber at first */
 	uint64_t foreign;	/* calls and posts of foreign threads taken */
 	uint64_t bad_frees;	/* pirn_buf_return() of what is no buffer here */
+	/* What helper threads did for this core, by what it was: */
+	uint64_t helped_open;	/* opening and closing */
+	uint64_t helped_name;	/* renaming and unlinking */
+	uint64_t helped_truncate;
+	uint64_t helped_sync;	/* of directories */
+	uint64_t helped_buffered; /* aio: reads and writes of buffered files */
+	uint64_t helped_would_block; /* aio: those that submission would wait in */
 };
 
 /* The current core's figures.  -EPERM, -EINVAL (size). */
@@ -344,25 +359,25 @@ struct pirn_file;
 
 /*
  * Opens a file or block device; the handle may be used on every core of the
- * runtime.  Blocks the core for the length of an open(2).  What the backend
- * cannot do gives -EOPNOTSUPP here already, with a pirn_reason(): kmod carries
- * block devices opened for direct IO only.  -EINVAL: an unknown flag, or the
- * file system refuses O_DIRECT; others as open(2).
+ * runtime.  A helper thread opens it: parks.  What the backend cannot do gives
+ * -EOPNOTSUPP here already, with a pirn_reason(): kmod carries block devices
+ * opened for direct IO only.  -EINVAL: an unknown flag, or the file system
+ * refuses O_DIRECT; others as open(2).
  */
 PIRN_API int pirn_open(struct pirn_file **file, const char *path, int flags,
 		       mode_t mode);
 
 /*
  * Closes; no call on the file may be under way on any core (-EBUSY, and it
- * stays open; calls that start meanwhile may get -EBADF).  Parks.  On io_uring, kernels before 6.2 hold the file about a
- * second longer.
+ * stays open; calls that start meanwhile may get -EBADF).  Parks.  On io_uring,
+ * kernels before 6.2 hold the file about a second longer.
  */
 PIRN_API int pirn_close(struct pirn_file *file);
 
 /* Bytes of the file or device now, or a negative errno. */
 PIRN_API int64_t pirn_size(struct pirn_file *file);
 
-/* Sets the length of a regular file (-EINVAL for others).  Blocks the core. */
+/* Sets the length of a regular file (-EINVAL for others).  Parks. */
 PIRN_API int pirn_truncate(struct pirn_file *file, uint64_t bytes);
 
 /*

@@ -7,6 +7,7 @@
 static const struct pirn_backend_ops *const backends[] = {
 	[PIRN_BACKEND_KMOD] = &pirn_kmod_ops,
 	[PIRN_BACKEND_URING] = &pirn_uring_ops,
+	[PIRN_BACKEND_AIO] = &pirn_aio_ops,
 };
 
 const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend)

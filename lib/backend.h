@@ -41,14 +41,16 @@ struct pirn_backend_ops {
 
 	/*
 	 * Files.  open fills handle, block_bytes and memory_align; attach gives
-	 * the slot by which this core's ops name it.  What names a path, and
-	 * truncate, may park the fiber.
+	 * the slot by which this core's ops name it.  What names a path, close
+	 * and truncate may park the fiber; close is called outside one too, for
+	 * the files a runtime leaves open.
 	 */
 	int (*file_open)(struct pirn_core *core, struct pirn_file *file,
 			 const char *path, int flags, mode_t mode);
 	void (*file_close)(struct pirn_file *file);
 	int64_t (*file_size)(struct pirn_file *file);
-	int (*file_truncate)(struct pirn_file *file, uint64_t bytes);
+	int (*file_truncate)(struct pirn_core *core, struct pirn_file *file,
+			     uint64_t bytes);
 	int (*file_attach)(struct pirn_core *core, struct pirn_file *file);
 	void (*file_detach)(struct pirn_core *core, int slot);
 	int (*rename)(struct pirn_core *core, const char *from, const char *to);
@@ -83,21 +85,25 @@ struct pirn_backend_ops {
 
 extern const struct pirn_backend_ops pirn_kmod_ops;
 extern const struct pirn_backend_ops pirn_uring_ops;
+extern const struct pirn_backend_ops pirn_aio_ops;
 
 /* NULL for a number that names none. */
 const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend);
 /* The best that works, or NULL; one line of why into @why either way. */
 const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes);
 
-/* What backends on a real kernel share: host.c, host_file.c. */
+/* What backends on a real kernel share: host.c, host_pool.c, host_file.c. */
 int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes);
 uint64_t pirn_host_now(struct pirn_core *core);
 uint64_t pirn_host_seed(struct pirn_core *core);
+int pirn_host_pool_map(struct pirn_core *core, char *why, size_t why_bytes);
+void pirn_host_pool_unmap(struct pirn_pool *pool);
 int pirn_host_open(struct pirn_core *core, struct pirn_file *file,
 		   const char *path, int flags, mode_t mode);
 void pirn_host_close(struct pirn_file *file);
 int64_t pirn_host_size(struct pirn_file *file);
-int pirn_host_truncate(struct pirn_file *file, uint64_t bytes);
+int pirn_host_truncate(struct pirn_core *core, struct pirn_file *file,
+		       uint64_t bytes);
 int pirn_host_rename(struct pirn_core *core, const char *from, const char *to);
 int pirn_host_unlink(struct pirn_core *core, const char *path);
 int pirn_host_dir_sync(struct pirn_core *core, const char *path);

@@ -41,8 +41,7 @@ static struct pirn_file *file_make(struct pirn_runtime *rt)
 	return file;
 }
 
-/* Closes for good: no core has it attached any more, or all have ended. */
-void pirn_file_free(const struct pirn_backend_ops *ops, struct pirn_file *file)
+static void file_forget(struct pirn_file *file)
 {
 	struct pirn_runtime *rt = file->rt;
 
@@ -51,8 +50,19 @@ void pirn_file_free(const struct pirn_backend_ops *ops, struct pirn_file *file)
 	if (file->next)
 		file->next->link = file->link;
 	pthread_mutex_unlock(&rt->lock);
-	ops->file_close(file);
 	free(file);
+}
+
+/*
+ * Closes for good: no core has it attached any more, or all have ended.  It is
+ * listed until it is closed, and before it is opened: the runtime may end while
+ * the fiber is parked in either, and closes then what is listed.
+ */
+void pirn_file_free(const struct pirn_backend_ops *ops, struct pirn_file *file)
+{
+	if (file->handle != -1)
+		ops->file_close(file);
+	file_forget(file);
 }
 
 static void file_list(struct pirn_runtime *rt, struct pirn_file *file)
@@ -97,12 +107,12 @@ int pirn_open(struct pirn_file **out, const char *path, int flags, mode_t mode)
 		return pirn_fail(core, -ENOMEM, "no memory for a file");
 	file->flags = flags;
 	file->home = core->index;
+	file_list(core->rt, file);
 	err = core->ops->file_open(core, file, path, flags, mode);
 	if (err) {
-		free(file);
+		file_forget(file);
 		return err;
 	}
-	file_list(core->rt, file);
 	*out = file;
 	return 0;
 }
@@ -195,8 +205,10 @@ int pirn_truncate(struct pirn_file *file, uint64_t bytes)
 		return err;
 	if (bytes > INT64_MAX)
 		return pirn_fail(core, -EINVAL, "pirn_truncate: too long");
-	err = core->ops->file_truncate(file, bytes);
-	return err ? pirn_fail_plain(core, err) : 0;
+	file->on[core->index].busy++;
+	err = core->ops->file_truncate(core, file, bytes);
+	file->on[core->index].busy--;
+	return err;
 }
 
 int pirn_rename(const char *from, const char *to)

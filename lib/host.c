@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "backend.h"
+#include "helper.h"
 #include "lib.h"
 #include "mailbox.h"
 #include "switch.h"
@@ -65,7 +66,34 @@ static bool spin(struct pirn_core *core)
 	return false;
 }
 
-/* Nothing is runnable.  What the turn queued goes out with the sleep. */
+/* What a core looks at once more, after it has said that it will sleep. */
+static bool drain_work_came(struct pirn_core *core)
+{
+	return core->ops->ready(core) ||
+	       atomic_load_explicit(&core->foreign, memory_order_relaxed);
+}
+
+/* What the turn queued goes out with the sleep. */
+static void sleep_unless(struct pirn_core *core,
+			 bool (*came)(struct pirn_core *core), uint64_t deadline)
+{
+	/* (D): announce; the fence is before the second look. */
+	atomic_store_explicit(&core->sleeping,
+			      pirn_mailboxes_stuck(core) ? PIRN_SLEEPS_STUCK :
+							   PIRN_SLEEPS,
+			      memory_order_relaxed);
+	pirn_full_fence();
+	if (!came(core)) {
+		core->stats.sleeps++;
+		core->ops->enter(core, true, deadline);
+	} else if (core->queued) {
+		core->ops->enter(core, false, UINT64_MAX);
+	}
+	atomic_store_explicit(&core->sleeping, PIRN_AWAKE,
+			      memory_order_relaxed);
+}
+
+/* Nothing is runnable. */
 static void idle(struct pirn_core *core)
 {
 	uint64_t deadline = core->timers.next;
@@ -81,29 +109,21 @@ static void idle(struct pirn_core *core)
 		return;
 	if (core->stacks.look_at < deadline)
 		deadline = core->stacks.look_at;
-	/* (D): announce; the fence is before the second look. */
-	atomic_store_explicit(&core->sleeping,
-			      pirn_mailboxes_stuck(core) ? PIRN_SLEEPS_STUCK :
-							   PIRN_SLEEPS,
-			      memory_order_relaxed);
-	pirn_full_fence();
-	if (!work_came(core)) {
-		core->stats.sleeps++;
-		core->ops->enter(core, true, deadline);
-	} else if (core->queued) {
-		core->ops->enter(core, false, UINT64_MAX);
-	}
-	atomic_store_explicit(&core->sleeping, PIRN_AWAKE,
-			      memory_order_relaxed);
+	sleep_unless(core, work_came, deadline);
 }
 
-/* After the last turn: memory that a device writes to cannot be given back. */
+/*
+ * After the last turn: memory that a device or a helper thread writes to cannot
+ * be given back.
+ */
 static void drain(struct pirn_core *core)
 {
-	while (core->in_flight) {
+	for (;;) {
 		core->ops->reap(core);
-		if (core->in_flight)
-			core->ops->enter(core, true, UINT64_MAX);
+		pirn_foreign_receive(core);
+		if (!core->in_flight && !core->helped)
+			break;
+		sleep_unless(core, drain_work_came, UINT64_MAX);
 	}
 }
 
@@ -208,6 +228,11 @@ int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
 	err = pirn_door_start(rt);
 	if (err)
 		return err;
+	err = pirn_helpers_start(rt, why, why_bytes);
+	if (err) {
+		pirn_door_close(rt);
+		return err;
+	}
 	pthread_cond_init(&rt->changed, NULL);
 	for (; threads < rt->cores; threads++) {
 		err = thread_start(rt->core[threads]);
@@ -218,6 +243,7 @@ int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
 	for (uint32_t i = 0; i < threads; i++)
 		pthread_join(rt->core[i]->thread, NULL);
 	pirn_door_close(rt);
+	pirn_helpers_stop(rt);
 	pirn_runtime_close_files(rt);
 	for (uint32_t i = 0; i < threads; i++)
 		pirn_core_stop(rt->core[i]);

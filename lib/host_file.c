@@ -2,15 +2,57 @@
 /*
  * Files of a real kernel: opening one with the alignment its direct IO wants,
  * and what is done to names.
+ *
+ * Whatever here may wait for a disk is a job of a helper thread.  A job may end
+ * after its runtime has stopped, when no fiber looks at it any more: what must
+ * not be lost then, an open descriptor, is kept in the struct pirn_file.
  */
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend.h"
+#include "helper.h"
 #include "lib.h"
+
+/* On the fiber's stack; the reason is the core's only when the fiber runs. */
+struct file_job {
+	struct pirn_job job;
+	struct pirn_file *file;
+	const char *path;
+	const char *to;
+	int flags;
+	mode_t mode;
+	uint64_t bytes;
+	int result;
+	char why[sizeof(((struct pirn_core *)0)->reason)];
+};
+
+static int file_job_run(struct pirn_core *core, struct file_job *job,
+			void (*work)(struct pirn_job *job), enum pirn_help why)
+{
+	job->job.work = work;
+	job->why[0] = '\0';
+	job->result = 0;
+	pirn_job_run(core, &job->job, why);
+	return job->result ? pirn_fail(core, job->result, "%s", job->why) : 0;
+}
+
+__attribute__((format(printf, 3, 4)))
+static void job_fail(struct file_job *job, int error, const char *format, ...)
+{
+	va_list args;
+
+	job->result = error;
+	va_start(args, format);
+	vsnprintf(job->why, sizeof(job->why), format, args);
+	va_end(args);
+}
+
+/* ------------------------------------------------------------ open, close */
 
 /* What direct IO on it wants to be multiples of. */
 static int direct_alignment(struct pirn_file *file, int fd,
@@ -41,56 +83,93 @@ static int direct_alignment(struct pirn_file *file, int fd,
 	return 0;
 }
 
+/* What open(2) gave is something we do IO on, and how. */
+static void look_at(struct file_job *job, int fd)
+{
+	bool buffered = job->flags & PIRN_O_BUFFERED;
+	struct pirn_file *file = job->file;
+	struct stat st;
+	int err = 0;
+
+	if (fstat(fd, &st)) {
+		job->result = -errno;
+		return;
+	}
+	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode)) {
+		job_fail(job, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL,
+			 "%s: neither a regular file nor a block device",
+			 job->path);
+		return;
+	}
+	file->block_bytes = 1;
+	file->memory_align = 1;
+	if (!buffered)
+		err = direct_alignment(file, fd, &st);
+	/* io_uring takes O_NONBLOCK for "answer EAGAIN". */
+	if (!err && fcntl(fd, F_SETFL, buffered ? 0 : O_DIRECT))
+		err = -errno;
+	job->result = err;
+}
+
+static void work_open(struct pirn_job *arg)
+{
+	struct file_job *job = container_of(arg, struct file_job, job);
+	int flags = job->flags & ~(PIRN_O_BUFFERED | PIRN_O_RANDOM);
+	int fd;
+
+	flags |= O_CLOEXEC | O_NONBLOCK;	/* a FIFO must not hold us */
+	if (!(job->flags & PIRN_O_BUFFERED))
+		flags |= O_DIRECT;
+	fd = open(job->path, flags, job->mode);
+	if (fd < 0) {
+		int err = -errno;
+
+		job_fail(job, err, "%s: %s%s", job->path, strerror(-err),
+			 err == -EINVAL && flags & O_DIRECT ?
+			 ": its file system refuses O_DIRECT" : "");
+		return;
+	}
+	look_at(job, fd);
+	if (job->result)
+		close(fd);
+	else
+		job->file->handle = fd;
+}
+
 int pirn_host_open(struct pirn_core *core, struct pirn_file *file,
 		   const char *path, int flags, mode_t mode)
 {
-	int open_flags = flags & ~(PIRN_O_BUFFERED | PIRN_O_RANDOM);
-	struct stat st;
-	int fd, err;
+	struct file_job job = {
+		.file = file, .path = path, .flags = flags, .mode = mode,
+	};
 
-	open_flags |= O_CLOEXEC | O_NONBLOCK;	/* a FIFO must not hold us */
-	if (!(flags & PIRN_O_BUFFERED))
-		open_flags |= O_DIRECT;
-	fd = open(path, open_flags, mode);
-	if (fd < 0) {
-		err = -errno;
-		return pirn_fail(core, err, "%s: %s%s", path, strerror(-err),
-				 err == -EINVAL && open_flags & O_DIRECT ?
-				 ": its file system refuses O_DIRECT" : "");
-	}
-	if (fstat(fd, &st)) {
-		err = -errno;
-		goto err_close;
-	}
-	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode)) {
-		err = pirn_fail(core, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL,
-				"%s: neither a regular file nor a block device",
-				path);
-		goto err_close;
-	}
-	file->handle = fd;
-	file->block_bytes = 1;
-	file->memory_align = 1;
-	err = flags & PIRN_O_BUFFERED ? 0 : direct_alignment(file, fd, &st);
-	if (err)
-		goto err_close;
-	/* io_uring takes O_NONBLOCK for "answer EAGAIN". */
-	if (fcntl(fd, F_SETFL,
-		  flags & PIRN_O_BUFFERED ? 0 : O_DIRECT)) {
-		err = -errno;
-		goto err_close;
-	}
-	return 0;
-
-err_close:
-	close(fd);
-	return err;
+	return file_job_run(core, &job, work_open, PIRN_HELP_OPEN);
 }
 
-void pirn_host_close(struct pirn_file *file)
+static void close_now(struct pirn_file *file)
 {
 	close((int)file->handle);
+	file->handle = -1;
 }
+
+static void work_close(struct pirn_job *arg)
+{
+	close_now(container_of(arg, struct file_job, job)->file);
+}
+
+/* The last close of a file that has no name any more frees its blocks. */
+void pirn_host_close(struct pirn_file *file)
+{
+	struct file_job job = { .file = file };
+	struct pirn_core *core = pirn_this();
+
+	if (core)
+		file_job_run(core, &job, work_close, PIRN_HELP_OPEN);
+	else
+		close_now(file);	/* after the last turn of all cores */
+}
+
+/* ------------------------------------------------------------------- size */
 
 bool pirn_host_is_block(const struct pirn_file *file)
 {
@@ -99,6 +178,7 @@ bool pirn_host_is_block(const struct pirn_file *file)
 	return !fstat((int)file->handle, &st) && S_ISBLK(st.st_mode);
 }
 
+/* Of what is open the kernel knows it: no disk is asked. */
 int64_t pirn_host_size(struct pirn_file *file)
 {
 	int fd = (int)file->handle;
@@ -112,37 +192,76 @@ int64_t pirn_host_size(struct pirn_file *file)
 	return ioctl(fd, BLKGETSIZE64, &bytes) ? -errno : (int64_t)bytes;
 }
 
-int pirn_host_truncate(struct pirn_file *file, uint64_t bytes)
+static void work_truncate(struct pirn_job *arg)
 {
+	struct file_job *job = container_of(arg, struct file_job, job);
+
+	if (ftruncate((int)job->file->handle, (off_t)job->bytes))
+		job->result = -errno;
+}
+
+int pirn_host_truncate(struct pirn_core *core, struct pirn_file *file,
+		       uint64_t bytes)
+{
+	struct file_job job = { .file = file, .bytes = bytes };
+
 	if (pirn_host_is_block(file))
-		return -EINVAL;
-	return ftruncate((int)file->handle, (off_t)bytes) ? -errno : 0;
+		return pirn_fail(core, -EINVAL,
+				 "a block device has no length to set");
+	return file_job_run(core, &job, work_truncate, PIRN_HELP_TRUNCATE);
+}
+
+/* ------------------------------------------------------------------ names */
+
+static void work_rename(struct pirn_job *arg)
+{
+	struct file_job *job = container_of(arg, struct file_job, job);
+
+	if (rename(job->path, job->to))
+		job_fail(job, -errno, "%s to %s: %s", job->path, job->to,
+			 strerror(errno));
 }
 
 int pirn_host_rename(struct pirn_core *core, const char *from, const char *to)
 {
-	if (!rename(from, to))
-		return 0;
-	return pirn_fail(core, -errno, "%s to %s: %s", from, to,
-			 strerror(errno));
+	struct file_job job = { .path = from, .to = to };
+
+	return file_job_run(core, &job, work_rename, PIRN_HELP_NAME);
+}
+
+static void work_unlink(struct pirn_job *arg)
+{
+	struct file_job *job = container_of(arg, struct file_job, job);
+
+	if (unlink(job->path))
+		job_fail(job, -errno, "%s: %s", job->path, strerror(errno));
 }
 
 int pirn_host_unlink(struct pirn_core *core, const char *path)
 {
-	if (!unlink(path))
-		return 0;
-	return pirn_fail(core, -errno, "%s: %s", path, strerror(errno));
+	struct file_job job = { .path = path };
+
+	return file_job_run(core, &job, work_unlink, PIRN_HELP_NAME);
+}
+
+static void work_dir_sync(struct pirn_job *arg)
+{
+	struct file_job *job = container_of(arg, struct file_job, job);
+	int fd = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		job_fail(job, -errno, "%s: %s", job->path, strerror(errno));
+		return;
+	}
+	if (fsync(fd))
+		job_fail(job, -errno, "fsync of %s: %s", job->path,
+			 strerror(errno));
+	close(fd);
 }
 
 int pirn_host_dir_sync(struct pirn_core *core, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	struct file_job job = { .path = path };
 
-	if (fd < 0)
-		return pirn_fail(core, -errno, "%s: %s", path,
-				 strerror(errno));
-	err = fsync(fd) ? -errno : 0;
-	close(fd);
-	return err ? pirn_fail(core, err, "fsync of %s: %s", path,
-			       strerror(-err)) : 0;
+	return file_job_run(core, &job, work_dir_sync, PIRN_HELP_SYNC);
 }

@@ -63,6 +63,7 @@ struct pirn_outbox;
 struct pirn_ports;
 struct pirn_door;
 struct pirn_inlet;
+struct pirn_helpers;
 struct pirn_scope;
 struct pirn_cleanup;
 struct pirn_wait;
@@ -322,6 +323,20 @@ void pirn_foreign_receive(struct pirn_core *core);
 /* Wakes a core if it sleeps: after a full fence, from any thread. */
 void pirn_core_wake(struct pirn_core *core);
 
+/* -------------------------------------------------------------- helper.c */
+
+/*
+ * What a helper thread does for a parked fiber, on whose stack it lies: see
+ * helper.h.
+ */
+struct pirn_job {
+	struct pirn_foreign done;
+	struct pirn_core *core;
+	struct pirn_fiber *fiber;
+	void (*work)(struct pirn_job *job);
+	void (*ended)(struct pirn_core *core, struct pirn_job *job);
+};
+
 /* ---------------------------------------------------------------- pool.c */
 
 /* Memory that IO uses: one a core, cut by halves (a buddy allocator). */
@@ -362,6 +377,7 @@ struct pirn_op {
 	uint8_t kind;
 	bool dsync;
 	int32_t result;
+	struct pirn_job job;		/* aio.c, when a helper thread does it */
 };
 
 /* The backend says that an op has ended. */
@@ -386,7 +402,7 @@ struct pirn_file {
 	uint32_t home;			/* the core that opened it, and syncs it */
 	bool syncing;			/* there: a sync is under way */
 	struct pirn_queue sync_waiting;
-	intptr_t handle;		/* the backend's own */
+	intptr_t handle;		/* the backend's own; -1: not open */
 	int flags;
 	uint32_t block_bytes;
 	uint32_t memory_align;
@@ -428,6 +444,7 @@ struct pirn_core {
 	struct pirn_op *pending_last;
 	uint32_t queued;		/* ops the next enter submits */
 	uint32_t in_flight;		/* ops queued or submitted, not completed */
+	uint32_t helped;		/* jobs with helper threads, not ended */
 	int32_t *pool_slot;		/* the backend's index of each core's pool */
 
 	uint64_t time;			/* of this turn, when time_known */
@@ -487,6 +504,7 @@ struct pirn_runtime {
 	bool start_verdict;
 	bool overflow_reported;		/* pirn_overflow_start() was called */
 	char start_message[256];
+	struct pirn_helpers *helpers;
 
 	struct pirn_door *door;		/* door.c: NULL, no foreign threads */
 	void *world;			/* sim.c */

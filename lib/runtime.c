@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "helper.h"
 #include "lib.h"
 #include "mailbox.h"
 #include "sanitizer.h"
@@ -76,12 +77,13 @@ static int options_check(struct pirn_options *opt, char *why, size_t why_bytes)
 	OPTION(max_fibers, 1u << 20, 1, PIRN_MAX_FIBERS);
 	OPTION(stack_bytes, 256u << 10, PIRN_MIN_STACK, PIRN_MAX_STACK);
 	OPTION(pool_bytes, 16u << 20, PIRN_MIN_POOL, PIRN_MAX_POOL);
-	if (opt->flags & ~PIRN_REPORT_OVERFLOW || opt->reserved) {
+	if (opt->flags & ~PIRN_REPORT_OVERFLOW) {
 		snprintf(why, why_bytes,
 			 "flags has bits that mean nothing: 0x%x",
 			 opt->flags & ~PIRN_REPORT_OVERFLOW);
 		return -EINVAL;
 	}
+	OPTION(helper_threads, PIRN_HELPER_THREADS, 1, PIRN_MAX_HELPERS);
 	opt->stack_bytes = (opt->stack_bytes + PIRN_PAGE - 1) &
 			   ~(size_t)(PIRN_PAGE - 1);
 	opt->pool_bytes = (opt->pool_bytes + PIRN_PAGE - 1) &

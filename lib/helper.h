@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Helper threads: what would block a core is done by a few threads of the
+ * runtime, while the fiber that wants it parks.
+ */
+#ifndef PIRN_HELPER_H
+#define PIRN_HELPER_H
+
+#include "lib.h"
+
+#define PIRN_MAX_HELPERS	256u
+
+/* Why a core hands something away; each is counted in pirn_core_stats. */
+enum pirn_help {
+	PIRN_HELP_OPEN,
+	PIRN_HELP_NAME,
+	PIRN_HELP_TRUNCATE,
+	PIRN_HELP_SYNC,
+	PIRN_HELP_BUFFERED,
+	PIRN_HELP_WOULD_BLOCK,
+};
+
+/* Jobs on their way to the threads, first in first out; zeroed is empty. */
+struct pirn_jobs {
+	struct pirn_foreign *first;
+	struct pirn_foreign *last;
+	uint32_t count;
+};
+
+/*
+ * The threads of a runtime on a real kernel, before its cores start and after
+ * they have ended.  They have the CPUs and the credentials of the caller, and
+ * every signal blocked.
+ */
+int pirn_helpers_start(struct pirn_runtime *rt, char *why, size_t why_bytes);
+void pirn_helpers_stop(struct pirn_runtime *rt);
+
+/*
+ * job->work runs on a helper thread, job->ended then in the reactor of @core,
+ * where it must not park.  Adds to @jobs, which pirn_helpers_give() hands over
+ * and empties: one lock for all of them.  Until it has ended the core does not.
+ */
+void pirn_job_add(struct pirn_core *core, struct pirn_jobs *jobs,
+		  struct pirn_job *job, enum pirn_help why);
+void pirn_helpers_give(struct pirn_core *core, struct pirn_jobs *jobs);
+
+/* Parks the current fiber until a helper thread has done job->work. */
+void pirn_job_run(struct pirn_core *core, struct pirn_job *job,
+		  enum pirn_help why);
+
+#endif /* PIRN_HELPER_H */

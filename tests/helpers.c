@@ -24,6 +24,8 @@
 
 #define EXIT_SKIPPED 77
 
+static void skip_without_uring(void);
+
 /* A hang is a failure of one case; nothing that works comes near this. */
 static unsigned int case_seconds(void)
 {
@@ -86,6 +88,10 @@ int run_program(int argc, char **argv, const char *name,
 	size_t i, count = 0;
 	int failed;
 
+	if (argc == 2 && strcmp(argv[1], "--backend-usable") == 0) {
+		skip_without_uring();
+		return 0;
+	}
 	for (i = 0; i < n; i++) {
 		if (argc < 2 || fnmatch(argv[1], tests[i].name, 0) == 0)
 			chosen[count++] = tests[i];
@@ -206,6 +212,8 @@ enum pirn_backend wanted_backend(void)
 
 	if (!name || strcmp(name, "uring") == 0)
 		return PIRN_BACKEND_URING;
+	if (strcmp(name, "aio") == 0)
+		return PIRN_BACKEND_AIO;
 	if (strcmp(name, "kmod") == 0)
 		return PIRN_BACKEND_KMOD;
 	check_failed(__FILE__, __LINE__, "PIRN_TEST_BACKEND=%s is no backend", name);
@@ -218,8 +226,11 @@ enum pirn_backend wanted_backend(void)
 void skip_without_uring(void)
 {
 	struct io_uring_params params = { 0 };
-	long fd = syscall(SYS_io_uring_setup, 1, &params);
+	long fd;
 
+	if (wanted_backend() != PIRN_BACKEND_URING)
+		return;
+	fd = syscall(SYS_io_uring_setup, 1, &params);
 	if (fd >= 0)
 		close((int)fd);
 	else if (errno == ENOSYS || errno == EPERM)
@@ -249,8 +260,7 @@ int run_on(const struct pirn_options *opt, int (*fn)(void *arg), void *arg)
 	if (opt)
 		options = *opt;
 	options.backend = wanted_backend();
-	if (options.backend == PIRN_BACKEND_URING)
-		skip_without_uring();
+	skip_without_uring();
 	if (!options.message) {
 		options.message = message;
 		options.message_bytes = sizeof(message);

@@ -47,7 +47,11 @@
 
 void run_case(void (*body)(void));
 
-/* main() of every program: all of @tests, or those argv[1] (a glob) names. */
+/*
+ * main() of every program: all of @tests, or those argv[1] (a glob) names.
+ * --backend-usable instead runs none: status 77, and why, on a machine that
+ * excuses the wanted backend.
+ */
 int run_program(int argc, char **argv, const char *name,
 		const struct CMUnitTest *tests, size_t n);
 

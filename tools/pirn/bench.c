@@ -79,7 +79,7 @@ static const struct argp_option options[] = {
 	  "Samples of each (11; 55 shorter ones where two cores take part)", 0 },
 	{ "quick", OPT_QUICK, NULL, OPTION_HIDDEN, NULL, 0 },
 	{ "backend", OPT_BACKEND, "BACKEND", 0,
-	  "io, wake: auto, kmod or uring (auto)", 1 },
+	  "io, wake: auto, kmod, uring or aio (auto)", 1 },
 	{ "instructions", OPT_INSTRUCTIONS, NULL, 0,
 	  "io, wake: this machine's clock counts instructions, as under tests/vm/run --icount", 1 },
 	{ "target", OPT_TARGET, "PATH", 0,

@@ -87,7 +87,7 @@ static int main_fiber(void *arg)
 {
 	struct cp *cp = arg;
 
-	/* With files uring is the choice, and open_backend() said so. */
+	/* With files kmod is no choice, and open_backend() said so. */
 	cp->say_message = cp->verbose ||
 			  (cp->backend == PIRN_BACKEND_AUTO &&
 			   cp->src.is_device && cp->dst.is_device &&
@@ -130,7 +130,7 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "backend", OPT_BACKEND, "BACKEND", 0, "auto, kmod or uring (auto)", 0 },
+	{ "backend", OPT_BACKEND, "BACKEND", 0, "auto, kmod, uring or aio", 0 },
 	{ "cores", OPT_CORES, "LIST", 0, "CPUs to use, as 0-3,8 (all)", 0 },
 	{ "depth", OPT_DEPTH, "N", 0, "Chunks in flight on each core (16)", 0 },
 	{ "chunk", OPT_CHUNK, "BYTES", 0, "Bytes in one read and write (256K)", 0 },

@@ -118,6 +118,31 @@ static void show_nodes(void)
 	numa_bitmask_free(cpus);
 }
 
+static unsigned long read_number(const char *path)
+{
+	unsigned long value = 0;
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu", &value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
+}
+
+/* The one limit that all processes of the machine share. */
+static const char *aio_limit(void)
+{
+	static char text[96];
+
+	snprintf(text, sizeof(text),
+		 ", %lu of %lu events taken on this machine (fs.aio-max-nr)",
+		 read_number("/proc/sys/fs/aio-nr"),
+		 read_number("/proc/sys/fs/aio-max-nr"));
+	return text;
+}
+
 static void show_backends(void)
 {
 	enum pirn_backend b;
@@ -130,8 +155,48 @@ static void show_backends(void)
 			printf("%s: no, %s\n", pirn_backend_name(b),
 			       reason[0] ? reason : strerror(-err));
 		else
-			printf("%s: usable\n", pirn_backend_name(b));
+			printf("%s: usable%s\n", pirn_backend_name(b),
+			       b == PIRN_BACKEND_AIO ? aio_limit() : "");
 	}
+}
+
+static const struct {
+	enum pirn_backend backend;
+	const char *what;
+} lost[] = {
+	{ PIRN_BACKEND_URING,
+	  "registered files and buffers; each op looks up its file and pins its pages" },
+	{ PIRN_BACKEND_URING,
+	  "asynchronous buffered IO, and waiting for blocks or a place in a queue; each such op has a helper thread until it ends" },
+	{ PIRN_BACKEND_URING,
+	  "a depth of one's own; io_depth of every core counts against fs.aio-max-nr" },
+	{ PIRN_BACKEND_KMOD,
+	  "completions published from interrupt context into memory pinned once; block devices cost more instructions" },
+};
+
+/*
+ * What a program that leaves the choice to the library gets here, and what it
+ * would have with each better backend.
+ */
+static void show_auto(void)
+{
+	enum pirn_backend b = PIRN_BACKEND_AUTO + 1;
+	size_t i;
+
+	while (b <= PIRN_BACKEND_AIO && pirn_backend_probe(b, NULL, 0))
+		b++;
+	if (b > PIRN_BACKEND_AIO) {
+		printf("auto: none, a program cannot start\n");
+		return;
+	}
+	printf("auto: %s\n", pirn_backend_name(b));
+	for (i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+		if (lost[i].backend < b)
+			printf("lost without %s: %s\n",
+			       pirn_backend_name(lost[i].backend), lost[i].what);
+	}
+	printf("helper threads: %u a runtime, unless it asks for others\n",
+	       PIRN_HELPER_THREADS);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -147,8 +212,9 @@ int info_command(int argc, char **argv)
 	static const struct argp argp = {
 		.parser = parse,
 		.doc = "Shows the kernel, the module, the library, the cores and "
-		       "memory nodes this process may use, and which backends "
-		       "work here.",
+		       "memory nodes this process may use, which backends work "
+		       "here, which one is used unless another is asked for, "
+		       "and what is lost without a better one.",
 	};
 
 	args_parse(&argp, argc, argv, 0, NULL);
@@ -158,5 +224,6 @@ int info_command(int argc, char **argv)
 	show_cores();
 	show_nodes();
 	show_backends();
+	show_auto();
 	return 0;
 }

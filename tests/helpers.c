@@ -84,7 +84,7 @@ void run_case(void (*body)(void))
 int run_program(int argc, char **argv, const char *name,
 		const struct CMUnitTest *tests, size_t n)
 {
-	struct CMUnitTest *chosen = calloc(n, sizeof(*chosen));
+	struct CMUnitTest *chosen;
 	size_t i, count = 0;
 	int failed;
 
@@ -92,6 +92,7 @@ int run_program(int argc, char **argv, const char *name,
 		skip_without_uring();
 		return 0;
 	}
+	chosen = calloc(n, sizeof(*chosen));
 	for (i = 0; i < n; i++) {
 		if (argc < 2 || fnmatch(argv[1], tests[i].name, 0) == 0)
 			chosen[count++] = tests[i];

@@ -3,4 +3,4 @@
 # after the last look: what a missing barrier may come to, made wide.
 # file: lib/host.c
 # test: native message/a_call_that_races*
-/^static void idle/,/^}/s/!work_came(core)/!core->ops->ready(core) \&\& !pirn_stopping(core->rt)/
+/^static bool work_came/,/^}/s/ || pirn_messages_ready(core) ||$/ ||/

@@ -4,4 +4,4 @@
 # chance: a window of some ns, which most runs do not meet
 # file: lib/host.c
 # test: native message/a_call_that_races*
-/^static void idle/,/^}/s/^\tpirn_full_fence();$//
+/^static void sleep_unless/,/^}/s/^\tpirn_full_fence();$//

@@ -118,7 +118,10 @@ int pirn_helpers_start(struct pirn_runtime *rt, char *why, size_t why_bytes)
 	return err;
 }
 
-/* No core has a job under way any more: they waited for them. */
+/*
+ * No core runs any more, and none has been given back: jobs still queued are
+ * done, because what they write to is a fiber's stack, or a file.
+ */
 void pirn_helpers_stop(struct pirn_runtime *rt)
 {
 	struct pirn_helpers *h = rt->helpers;
@@ -141,7 +144,6 @@ static void job_done(struct pirn_core *core, struct pirn_foreign *item)
 {
 	struct pirn_job *job = container_of(item, struct pirn_job, done);
 
-	core->helped--;
 	job->ended(core, job);
 }
 
@@ -185,7 +187,6 @@ void pirn_job_add(struct pirn_core *core, struct pirn_jobs *jobs,
 	struct pirn_jobs one = { &job->done, &job->done, 1 };
 
 	count(&core->stats, why);
-	core->helped++;
 	job->core = core;
 	job->done.run = job_done;
 	job->done.next = NULL;

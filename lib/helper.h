@@ -38,7 +38,8 @@ void pirn_helpers_stop(struct pirn_runtime *rt);
 /*
  * job->work runs on a helper thread, job->ended then in the reactor of @core,
  * where it must not park.  Adds to @jobs, which pirn_helpers_give() hands over
- * and empties: one lock for all of them.  Until it has ended the core does not.
+ * and empties: one lock for all of them.  A runtime that ends waits until every
+ * job->work has run; job->ended does then not.
  */
 void pirn_job_add(struct pirn_core *core, struct pirn_jobs *jobs,
 		  struct pirn_job *job, enum pirn_help why);

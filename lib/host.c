@@ -113,17 +113,16 @@ static void idle(struct pirn_core *core)
 }
 
 /*
- * After the last turn: memory that a device or a helper thread writes to cannot
- * be given back.
+ * After the last turn: memory that a device writes to cannot be given back.  Ops
+ * that a helper thread does come back with what is foreign.
  */
 static void drain(struct pirn_core *core)
 {
-	for (;;) {
+	while (core->in_flight) {
 		core->ops->reap(core);
 		pirn_foreign_receive(core);
-		if (!core->in_flight && !core->helped)
-			break;
-		sleep_unless(core, drain_work_came, UINT64_MAX);
+		if (core->in_flight)
+			sleep_unless(core, drain_work_came, UINT64_MAX);
 	}
 }
 

@@ -444,7 +444,6 @@ struct pirn_core {
 	struct pirn_op *pending_last;
 	uint32_t queued;		/* ops the next enter submits */
 	uint32_t in_flight;		/* ops queued or submitted, not completed */
-	uint32_t helped;		/* jobs with helper threads, not ended */
 	int32_t *pool_slot;		/* the backend's index of each core's pool */
 
 	uint64_t time;			/* of this turn, when time_known */

@@ -404,6 +404,57 @@ TEST(hung_helpers_do_not_stop_what_needs_none)
 	run_on(&opt, hung, &reads);
 }
 
+static void *let_go_later(void *arg)
+{
+	unsigned int i;
+
+	while (atomic_load(&holding) < 2)
+		nap_ms(1);
+	nap_ms(50);
+	for (i = 0; i < 2; i++)
+		must(sem_post(&let_go));
+	return arg;
+}
+
+static struct pirn_file *kept;
+
+static int read_all_kept(void *arg)
+{
+	return read_buffered(kept) + (arg != NULL);
+}
+
+/* Reads wait behind hung helpers, and the runtime ends. */
+static int leave_ops(void *arg)
+{
+	unsigned int i;
+
+	(void)arg;
+	open_target();
+	fill_target(16);
+	check_eq(pirn_open(&kept, test_target()->path,
+			   O_RDONLY | PIRN_O_BUFFERED, 0), 0);
+	for (i = 0; i < 2; i++)
+		check_eq(pirn_spawn(NULL, hold_fiber, NULL), 0);
+	for (i = 0; i < 10; i++)
+		check_eq(pirn_spawn(NULL, read_all_kept, NULL), 0);
+	while (stats_now().helped_buffered < 10)
+		check_eq(pirn_yield(), 0);
+	return 5;
+}
+
+TEST(the_end_waits_for_ops_that_helpers_do)
+{
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+	pthread_t thread;
+
+	must(sem_init(&let_go, 0, 0));
+	opt.helper_threads = 2;
+	check_eq(pthread_create(&thread, NULL, let_go_later, NULL), 0);
+	check_eq(run_on(&opt, leave_ops, NULL), 5);
+	check_eq(pthread_join(thread, NULL), 0);
+	check_eq(ended, 0);
+}
+
 static struct pirn_file *both[2];
 
 /* Reads and writes of both kinds, in one batch, each its own page. */
@@ -589,6 +640,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(more_reads_than_the_ring_has_places),
 		cmocka_unit_test(too_few_events_left_are_a_clear_error),
 		cmocka_unit_test(hung_helpers_do_not_stop_what_needs_none),
+		cmocka_unit_test(the_end_waits_for_ops_that_helpers_do),
 		cmocka_unit_test(helpers_and_context_end_ops_in_any_order),
 		cmocka_unit_test(what_would_block_is_done_by_a_helper),
 		cmocka_unit_test(deadlines_come_while_ops_are_in_flight),

@@ -145,7 +145,7 @@ TEST(what_is_no_ring_is_refused)
 	ring->incompat_features = 1;
 	check(!pirn_aio_ring_open(&view, ring));
 	ring->incompat_features = 0;
-	ring->compat_features = 1 << 31;
+	ring->compat_features = 1u << 31;
 	check(pirn_aio_ring_open(&view, ring));
 	ring->header_length += 32;
 	check(!pirn_aio_ring_open(&view, ring));

@@ -22,8 +22,10 @@
  * io_submit may wait: for a lock of the file, for blocks to be allocated, for a
  * free place in the device's queue.  So every read and write is submitted with
  * RWF_NOWAIT, and what comes back with EAGAIN goes to a helper thread, as does
- * all of a file whose file system cannot promise not to wait.  Reads and writes
- * of buffered files are synchronous in linux-aio: theirs go there at once.
+ * all of a file whose file system cannot promise not to wait.  One wait is left:
+ * for a device whose queue is full, below a file system, which does not pass the
+ * flag on to it.  Reads and writes of buffered files are synchronous in
+ * linux-aio: theirs go to a helper at once.
  */
 #include <fcntl.h>
 #include <linux/aio_abi.h>

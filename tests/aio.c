@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
-/*
- * The backend aio from inside: contexts that are full, ops that are refused, and
- * what goes to helper threads while the rest does not.
- */
-#include <errno.h>
-#include <fcntl.h>
+/* The backend aio from inside: contexts that are full, ops that are refused. */
 #include <pthread.h>
 #include <signal.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,49 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "backend.h"
-#include "helper.h"
-#include "helpers.h"
-
-static struct pirn_file *file;
-
-static struct pirn_core_stats stats_now(void)
-{
-	struct pirn_core_stats stats = { .size = sizeof(stats) };
-
-	check_eq(pirn_core_stats(&stats), 0);
-	return stats;
-}
-
-static void open_target(void)
-{
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
-}
-
-/* Page i of the first @n of the target holds fill(i * 4096, 7). */
-static void fill_target(unsigned int n)
-{
-	char *buf = pirn_buf_alloc(4096);
-	unsigned int i;
-
-	check(buf);
-	for (i = 0; i < n; i++) {
-		fill(buf, 4096, i * 4096, 7);
-		check_eq(pirn_pwrite(file, buf, 4096, i * 4096, 0), 4096);
-	}
-	check_eq(pirn_buf_free(buf), 0);
-}
-
-static void read_page(struct pirn_file *from, unsigned int i)
-{
-	char *buf = pirn_buf_alloc(4096);
-
-	check(buf);
-	memset(buf, 0, 4096);
-	check_eq(pirn_pread(from, buf, 4096, i * 4096), 4096);
-	check_filled(buf, 4096, i * 4096, 7);
-	check_eq(pirn_buf_free(buf), 0);
-}
+#include "aio.h"
 
 /* ------------------------------------------------------------- submission */
 
@@ -166,15 +117,6 @@ static void *wake_always(void *arg)
 	while (!atomic_load(&stop_waking))
 		core->ops->wake(core);
 	return NULL;
-}
-
-static int read_many(void *arg)
-{
-	unsigned int i;
-
-	for (i = 0; i < *(unsigned int *)arg; i++)
-		read_page(file, (i * 7) % 16);
-	return 0;
 }
 
 /* From any thread, more than there are credits for: no op is lost by it. */
@@ -317,234 +259,6 @@ TEST(too_few_events_left_are_a_clear_error)
 	check_eq(pirn_run(&opt, nothing, NULL, NULL), 0);
 }
 
-/* ---------------------------------------------------------------- helpers */
-
-struct held {
-	struct pirn_job job;
-};
-
-static sem_t let_go;
-static atomic_uint holding;
-
-static void hold(struct pirn_job *job)
-{
-	(void)job;
-	atomic_fetch_add(&holding, 1);
-	while (sem_wait(&let_go))
-		;
-}
-
-static int hold_fiber(void *arg)
-{
-	struct held held = { .job.work = hold };
-
-	(void)arg;
-	pirn_job_run(pirn_this(), &held.job, PIRN_HELP_SYNC);
-	return 0;
-}
-
-static unsigned int ended;
-
-static int read_buffered(void *arg)
-{
-	struct pirn_file *buffered = arg;
-	unsigned int i;
-
-	for (i = 0; i < 16; i++)
-		read_page(buffered, i);
-	ended++;
-	return 0;
-}
-
-/* All helpers hang: what is buffered waits, and only that. */
-static int hung(void *arg)
-{
-	struct pirn_fiber *holder[2], *reader[10];
-	unsigned int i, reads = *(unsigned int *)arg;
-	struct pirn_file *buffered;
-	uint64_t before;
-
-	open_target();
-	fill_target(16);
-	check_eq(pirn_open(&buffered, test_target()->path,
-			   O_RDONLY | PIRN_O_BUFFERED, 0), 0);
-	for (i = 0; i < 2; i++)
-		check_eq(pirn_spawn(&holder[i], hold_fiber, NULL), 0);
-	while (atomic_load(&holding) < 2)
-		check_eq(pirn_sleep(100000), 0);
-	before = stats_now().helped_would_block;
-	for (i = 0; i < 10; i++)
-		check_eq(pirn_spawn(&reader[i], read_buffered, buffered), 0);
-	run_fibers(8, read_many, &reads);
-	check_eq(pirn_fsync(file), 0);
-	check_eq(pirn_fsync(buffered), 0);
-	check_eq(ended, 0);
-	check_eq(stats_now().helped_would_block, before);
-	check_eq(stats_now().helped_buffered, 10);
-	for (i = 0; i < 2; i++)
-		must(sem_post(&let_go));
-	for (i = 0; i < 10; i++)
-		check_eq(pirn_join(reader[i], NULL), 0);
-	for (i = 0; i < 2; i++)
-		check_eq(pirn_join(holder[i], NULL), 0);
-	check_eq(stats_now().helped_buffered, 160);
-	check_eq(stats_now().submitted, stats_now().completed);
-	check_eq(pirn_close(buffered), 0);
-	check_eq(pirn_close(file), 0);
-	return 0;
-}
-
-TEST(hung_helpers_do_not_stop_what_needs_none)
-{
-	struct pirn_options opt = PIRN_OPTIONS_INIT;
-	unsigned int reads = scaled(200, 40);
-
-	must(sem_init(&let_go, 0, 0));
-	opt.helper_threads = 2;
-	run_on(&opt, hung, &reads);
-}
-
-static void *let_go_later(void *arg)
-{
-	unsigned int i;
-
-	while (atomic_load(&holding) < 2)
-		nap_ms(1);
-	nap_ms(50);
-	for (i = 0; i < 2; i++)
-		must(sem_post(&let_go));
-	return arg;
-}
-
-static struct pirn_file *kept;
-
-static int read_all_kept(void *arg)
-{
-	return read_buffered(kept) + (arg != NULL);
-}
-
-/* Reads wait behind hung helpers, and the runtime ends. */
-static int leave_ops(void *arg)
-{
-	unsigned int i;
-
-	(void)arg;
-	open_target();
-	fill_target(16);
-	check_eq(pirn_open(&kept, test_target()->path,
-			   O_RDONLY | PIRN_O_BUFFERED, 0), 0);
-	for (i = 0; i < 2; i++)
-		check_eq(pirn_spawn(NULL, hold_fiber, NULL), 0);
-	for (i = 0; i < 10; i++)
-		check_eq(pirn_spawn(NULL, read_all_kept, NULL), 0);
-	while (stats_now().helped_buffered < 10)
-		check_eq(pirn_yield(), 0);
-	return 5;
-}
-
-TEST(the_end_waits_for_ops_that_helpers_do)
-{
-	struct pirn_options opt = PIRN_OPTIONS_INIT;
-	pthread_t thread;
-
-	must(sem_init(&let_go, 0, 0));
-	opt.helper_threads = 2;
-	check_eq(pthread_create(&thread, NULL, let_go_later, NULL), 0);
-	check_eq(run_on(&opt, leave_ops, NULL), 5);
-	check_eq(pthread_join(thread, NULL), 0);
-	check_eq(ended, 0);
-}
-
-static struct pirn_file *both[2];
-
-/* Reads and writes of both kinds, in one batch, each its own page. */
-static int mixed_fiber(void *arg)
-{
-	unsigned int i, mine = next_reader++;
-	char *buf = pirn_buf_alloc(8192);
-
-	check(buf);
-	for (i = 0; i < *(unsigned int *)arg; i++) {
-		struct pirn_file *one = both[(mine + i) % 2];
-
-		fill(buf, 4096, mine, i);
-		check_eq(pirn_pwrite(one, buf, 4096, mine * 4096,
-				     i % 8 ? 0 : PIRN_DSYNC), 4096);
-		memset(buf, 0, 4096);
-		check_eq(pirn_pread(one, buf, 4096, mine * 4096), 4096);
-		check_filled(buf, 4096, mine, i);
-		/* the other kind sees it, too */
-		check_eq(pirn_fsync(one), 0);
-		check_eq(pirn_pread(both[(mine + i + 1) % 2], buf + 4096, 4096,
-				    mine * 4096), 4096);
-		check(!memcmp(buf, buf + 4096, 4096));
-	}
-	check_eq(pirn_buf_free(buf), 0);
-	return 0;
-}
-
-static int mixed(void *arg)
-{
-	unsigned int fibers = 30;
-	uint64_t ops;
-
-	check_eq(pirn_open(&both[0], test_target()->path, O_RDWR, 0), 0);
-	check_eq(pirn_open(&both[1], test_target()->path,
-			   O_RDWR | PIRN_O_BUFFERED, 0), 0);
-	run_fibers(fibers, mixed_fiber, arg);
-	ops = (uint64_t)fibers * *(unsigned int *)arg * 3;
-	check_eq(stats_now().helped_buffered, ops / 2);
-	check_op(stats_now().helped_would_block, <=, ops / 2);
-	check_eq(pirn_close(both[0]), 0);
-	check_eq(pirn_close(both[1]), 0);
-	return 0;
-}
-
-TEST(helpers_and_context_end_ops_in_any_order)
-{
-	struct pirn_options opt = PIRN_OPTIONS_INIT;
-	unsigned int rounds = scaled(40, 8);
-
-	/* fewer places than fibers, in both */
-	opt.io_depth = 16;
-	opt.helper_threads = 3;
-	run_on(&opt, mixed, &rounds);
-}
-
-/* What must allocate blocks would have made io_submit wait. */
-static int would_block(void *arg)
-{
-	struct pirn_core_stats was, is;
-	char *buf = pirn_buf_alloc(64 * KiB);
-	unsigned int i;
-
-	check_eq(pirn_open(&file, arg, O_RDWR | O_CREAT, 0600), 0);
-	was = stats_now();
-	for (i = 0; i < 8; i++) {
-		fill(buf, 64 * KiB, i, 1);
-		check_eq(pirn_pwrite(file, buf, 64 * KiB, i * 64 * KiB,
-				     i & 1 ? PIRN_DSYNC : 0), 64 * KiB);
-	}
-	is = stats_now();
-	check_op(is.helped_would_block, >, was.helped_would_block);
-	check_eq(is.helped_buffered, 0);
-	check_eq(is.submitted - was.submitted, 8);
-	check_eq(is.completed - was.completed, 8);
-	for (i = 0; i < 8; i++) {
-		check_eq(pirn_pread(file, buf, 64 * KiB, i * 64 * KiB), 64 * KiB);
-		check_filled(buf, 64 * KiB, i, 1);
-	}
-	check_eq(pirn_size(file), 512 * KiB);
-	check_eq(pirn_close(file), 0);
-	check_eq(pirn_buf_free(buf), 0);
-	return 0;
-}
-
-TEST(what_would_block_is_done_by_a_helper)
-{
-	run_on(NULL, would_block, (void *)(uintptr_t)new_path("grows"));
-}
-
 /* --------------------------------------------------------------- deadlines */
 
 static bool stop_reading;
@@ -639,10 +353,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wakes_without_end_take_nothing_from_ops),
 		cmocka_unit_test(more_reads_than_the_ring_has_places),
 		cmocka_unit_test(too_few_events_left_are_a_clear_error),
-		cmocka_unit_test(hung_helpers_do_not_stop_what_needs_none),
-		cmocka_unit_test(the_end_waits_for_ops_that_helpers_do),
-		cmocka_unit_test(helpers_and_context_end_ops_in_any_order),
-		cmocka_unit_test(what_would_block_is_done_by_a_helper),
 		cmocka_unit_test(deadlines_come_while_ops_are_in_flight),
 		cmocka_unit_test(a_deadline_beyond_all_time_is_slept_for),
 	};

@@ -24,8 +24,6 @@
 
 #define EXIT_SKIPPED 77
 
-static void skip_without_uring(void);
-
 /* A hang is a failure of one case; nothing that works comes near this. */
 static unsigned int case_seconds(void)
 {

@@ -18,6 +18,8 @@
  *   function of its fiber returns): memory from pirn_buf_alloc() is not there.
  *   Nothing here is async-signal-safe, and no signal handler is installed
  *   unless PIRN_REPORT_OVERFLOW asks for one.
+ *   A call that parks says -ECANCELED or -ETIMEDOUT when a scope around it has
+ *   ended (<pirn/scope.h>), and then has done nothing.
  *   Times are nanoseconds of CLOCK_MONOTONIC, deadlines absolute.
  *   A pthread mutex, errno, locale and every __thread variable belong to the
  *   core, not to the fiber: do not hold the first across a call that parks, and
@@ -40,6 +42,9 @@ extern "C" {
 #define PIRN_VERSION "0.1.0"
 
 /* --------------------------------------------------------------- runtime */
+
+struct pirn_file;
+struct pirn_fiber_info;
 
 /* What carries IO ops. */
 enum pirn_backend {
@@ -97,7 +102,7 @@ struct pirn_options {
 	/*
 	 * When set, pirn_run() writes one line here: before fn runs, which
 	 * backend it chose and why not a better one; else why it could not
-	 * start.
+	 * start.  After the end it adds how many fibers were left, if any.
 	 */
 	char *message;
 	size_t message_bytes;
@@ -109,6 +114,27 @@ struct pirn_options {
 	 */
 	uint32_t helper_threads;
 	uint32_t flags;		/* PIRN_REPORT_OVERFLOW */
+	uint32_t max_orphans;	/* places of pirn_pread_give() a core, 1 to 4096: 64 */
+	/*
+	 * Called for each fiber that has not ended when the main one returns,
+	 * one at a time, on the thread of its core, in no order to rely on.  No
+	 * call of this library may be made there.  NULL: only message has their
+	 * number and the first one, after what it had before.
+	 */
+	void (*left)(void *left_arg, const struct pirn_fiber_info *info);
+	void *left_arg;
+};
+
+/* A fiber that was left, as it was then. */
+struct pirn_fiber_info {
+	size_t size;		/* of what the library filled in */
+	unsigned int core;
+	int other_core;		/* that a pirn_call() is out to, or -1 */
+	const char *name;	/* or NULL */
+	int (*fn)(void *arg);
+	void *arg;
+	const char *doing;	/* the call it is parked in; NULL: runnable */
+	struct pirn_file *file;	/* of IO under way, or NULL */
 };
 
 /*
@@ -131,8 +157,9 @@ struct pirn_options {
  * (-EDEADLK).  @opt may be NULL.  Several runtimes may live in one process.
  *
  * Join what must finish: when fn returns, no other fiber of core 0 runs again;
- * those of other cores may until their core's turn is over.  Then they are
- * dropped, after their IO in flight has ended, and files left open are closed.
+ * those of other cores may until their core's turn is over.  Then they are told
+ * of (pirn_options.left) and dropped: their IO in flight ends, their cleanup
+ * handlers run, and files left open are closed.
  *
  * Returns 0 once fn ran; *result (may be NULL) is then what fn returned.
  * -EINVAL: an option is out of range; -ENODEV: the backend asked for (or any,
@@ -189,6 +216,8 @@ struct pirn_core_stats {
 	uint64_t helped_sync;	/* of directories */
 	uint64_t helped_buffered; /* aio: reads and writes of buffered files */
 	uint64_t helped_would_block; /* aio: those that submission would wait in */
+	uint64_t orphans;	/* reads given up that have not ended, now */
+	uint64_t orphaned;	/* reads given up in all */
 };
 
 /* The current core's figures.  -EPERM, -EINVAL (size). */
@@ -263,7 +292,8 @@ PIRN_API int pirn_spawn_options(struct pirn_fiber **fiber,
 /*
  * Parks until @fiber, of this core, has ended, and frees it; *result (may be
  * NULL) is what it returned.  -EDEADLK: itself; -EXDEV: of another core;
- * -EINVAL: detached, or another fiber already joins it.  Afterwards the handle
+ * -EINVAL: detached, or another fiber already joins it; refused by a scope it has
+ * not joined, and that is still to be done.  Afterwards the handle
  * is gone: a later fiber may have the same, and using it is a bug.
  */
 PIRN_API int pirn_join(struct pirn_fiber *fiber, int *result);

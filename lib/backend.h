@@ -10,6 +10,7 @@
 #define PIRN_BACKEND_H
 
 #include "lib.h"
+#include "op.h"
 
 struct pirn_backend_ops {
 	const char *name;

@@ -16,6 +16,7 @@
 #include "mailbox.h"
 #include "sanitizer.h"
 #include "schedule.h"
+#include "scope.h"
 #include "switch.h"
 #include "wait.h"
 
@@ -102,7 +103,19 @@ static san_never_returns void fiber_main(struct pirn_fiber *self)
 	/* The child of a fork came back: there is no reactor to go on with. */
 	if (unlikely(!self->core->live))
 		_exit(self->result);
+	if (unlikely((uintptr_t)self->scope | (uintptr_t)self->cleanup))
+		pirn_fiber_leave(self->core, self, true);
 	fiber_end(self->core, self);
+}
+
+void pirn_fiber_exit(struct pirn_core *core, struct pirn_fiber *self)
+{
+	pirn_fiber_leave(core, self, false);
+	if (self == core->rt->main_fiber)
+		pirn_main_ended(core, self->result);
+	san_left_deep(self);
+	fiber_end(core, self);
+	__builtin_unreachable();
 }
 
 /* The same for one with PIRN_FIBER_FP. */
@@ -146,6 +159,7 @@ int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
 	fiber->joiner = (struct pirn_waiters){ NULL, NULL };
 	fiber->scope = NULL;
 	fiber->cleanup = NULL;
+	fiber->calling = NULL;
 	fiber->serves = PIRN_SERVES_NOBODY;
 	fiber->nested = core->current->nested;
 	fiber->flags = 0;
@@ -154,8 +168,6 @@ int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
 	*out = fiber;
 	return 0;
 }
-
-/* ---------------------------------------------------------------- public */
 
 /* Of an older header they may be shorter; what a newer one adds must be zero. */
 static int options_check(struct pirn_core *core,
@@ -186,29 +198,43 @@ static int options_check(struct pirn_core *core,
 	return 0;
 }
 
+int pirn_fiber_make_options(struct pirn_core *core, struct pirn_fiber **fiber,
+			    const struct pirn_fiber_options *options,
+			    int (*fn)(void *), void *arg)
+{
+	struct pirn_fiber_options opt;
+	int err;
+
+	if (!fn)
+		return pirn_fail(core, -EINVAL, "spawn: fn is NULL");
+	err = options_check(core, &opt, options);
+	if (!err)
+		err = pirn_fiber_make(core, fiber, fn, arg);
+	if (err)
+		return err;
+	(*fiber)->name = opt.name;
+	(*fiber)->flags = opt.flags;
+	if (opt.flags & PIRN_FIBER_FP)
+		(*fiber)->sp = pirn_switch_prepare(*fiber, fiber_main_fp,
+						   *fiber);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- public */
+
 int pirn_spawn_options(struct pirn_fiber **out,
 		       const struct pirn_fiber_options *options,
 		       int (*fn)(void *arg), void *arg)
 {
 	struct pirn_core *core = pirn_this();
-	struct pirn_fiber_options opt;
 	struct pirn_fiber *fiber;
 	int err;
 
 	if (!core)
 		return -EPERM;
-	if (!fn)
-		return pirn_fail(core, -EINVAL,
-				 "pirn_spawn_options: fn is NULL");
-	err = options_check(core, &opt, options);
-	if (!err)
-		err = pirn_fiber_make(core, &fiber, fn, arg);
+	err = pirn_fiber_make_options(core, &fiber, options, fn, arg);
 	if (err)
 		return err;
-	fiber->name = opt.name;
-	fiber->flags = opt.flags;
-	if (opt.flags & PIRN_FIBER_FP)
-		fiber->sp = pirn_switch_prepare(fiber, fiber_main_fp, fiber);
 	fiber->detached = !out;
 	if (out)
 		*out = fiber;

@@ -102,6 +102,9 @@ int pirn_open(struct pirn_file **out, const char *path, int flags, mode_t mode)
 		return pirn_fail(core, -EINVAL,
 				 "pirn_open: of flags 0x%x some are not known",
 				 (unsigned int)flags);
+	err = pirn_wait_refused(core->current);
+	if (err)
+		return err;
 	file = file_make(core->rt);
 	if (!file)
 		return pirn_fail(core, -ENOMEM, "no memory for a file");
@@ -205,6 +208,9 @@ int pirn_truncate(struct pirn_file *file, uint64_t bytes)
 		return err;
 	if (bytes > INT64_MAX)
 		return pirn_fail(core, -EINVAL, "pirn_truncate: too long");
+	err = pirn_wait_refused(core->current);
+	if (err)
+		return err;
 	file->on[core->index].busy++;
 	err = core->ops->file_truncate(core, file, bytes);
 	file->on[core->index].busy--;
@@ -214,33 +220,45 @@ int pirn_truncate(struct pirn_file *file, uint64_t bytes)
 int pirn_rename(const char *from, const char *to)
 {
 	struct pirn_core *core = pirn_this();
+	int err;
 
 	if (!core)
 		return -EPERM;
 	if (!from || !to)
 		return pirn_fail(core, -EINVAL, "pirn_rename: a path is NULL");
+	err = pirn_wait_refused(core->current);
+	if (err)
+		return err;
 	return core->ops->rename(core, from, to);
 }
 
 int pirn_unlink(const char *path)
 {
 	struct pirn_core *core = pirn_this();
+	int err;
 
 	if (!core)
 		return -EPERM;
 	if (!path)
 		return pirn_fail(core, -EINVAL, "pirn_unlink: path is NULL");
+	err = pirn_wait_refused(core->current);
+	if (err)
+		return err;
 	return core->ops->unlink(core, path);
 }
 
 int pirn_sync_dir(const char *path)
 {
 	struct pirn_core *core = pirn_this();
+	int err;
 
 	if (!core)
 		return -EPERM;
 	if (!path)
 		return pirn_fail(core, -EINVAL, "pirn_sync_dir: path is NULL");
+	err = pirn_wait_refused(core->current);
+	if (err)
+		return err;
 	return core->ops->dir_sync(core, path);
 }
 

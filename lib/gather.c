@@ -120,6 +120,7 @@ static int run_part(void *arg)
 		all.parked = true;
 		pirn_fiber_stop(core);
 	}
+	pirn_calls_over(core);
 	for (uint32_t i = 0; i < legs; i++)
 		leg_settle(part, &leg[i]);
 	return 0;

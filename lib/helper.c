@@ -212,6 +212,16 @@ static void fiber_goes_on(struct pirn_core *core, struct pirn_job *job)
 	pirn_fiber_ready(core, job->fiber);
 }
 
+/* The calls that park so, for who asks what a fiber is in. */
+static const char *const doing[] = {
+	[PIRN_HELP_OPEN] = "pirn_open or pirn_close",
+	[PIRN_HELP_NAME] = "pirn_rename or pirn_unlink",
+	[PIRN_HELP_TRUNCATE] = "pirn_truncate",
+	[PIRN_HELP_SYNC] = "pirn_sync_dir",
+	[PIRN_HELP_BUFFERED] = "IO of a buffered file",
+	[PIRN_HELP_WOULD_BLOCK] = "IO by a helper thread",
+};
+
 void pirn_job_run(struct pirn_core *core, struct pirn_job *job,
 		  enum pirn_help why)
 {
@@ -221,5 +231,7 @@ void pirn_job_run(struct pirn_core *core, struct pirn_job *job,
 	job->ended = fiber_goes_on;
 	pirn_job_add(core, &jobs, job, why);
 	pirn_helpers_give(core, &jobs);
+	core->current->op = NULL;
+	core->current->doing = doing[why];
 	pirn_fiber_stop(core);
 }

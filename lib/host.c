@@ -15,6 +15,7 @@
 #include "helper.h"
 #include "lib.h"
 #include "mailbox.h"
+#include "scope.h"
 #include "switch.h"
 
 uint64_t pirn_host_now(struct pirn_core *core)
@@ -133,6 +134,7 @@ static void run_turns(struct pirn_core *core)
 		if (!core->runnable.head && !pirn_stopping(core->rt))
 			idle(core);
 	}
+	pirn_left_report(core);
 	drain(core);
 }
 
@@ -243,6 +245,9 @@ int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes)
 		pthread_join(rt->core[i]->thread, NULL);
 	pirn_door_close(rt);
 	pirn_helpers_stop(rt);
+	/* Neither a device nor a helper thread has anything of theirs now. */
+	for (uint32_t i = 0; i < threads; i++)
+		pirn_left_drop(rt->core[i]);
 	pirn_runtime_close_files(rt);
 	for (uint32_t i = 0; i < threads; i++)
 		pirn_core_stop(rt->core[i]);

@@ -12,54 +12,121 @@
 #include "backend.h"
 #include "lib.h"
 #include "schedule.h"
+#include "wait.h"
 
 void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result)
 {
 	op->result = result;
 	core->in_flight--;
 	core->stats.completed++;
-	pirn_fiber_ready(core, op->fiber);
+	if (unlikely(op->given))
+		pirn_give_complete(core, op);
+	else
+		pirn_fiber_ready(core, op->fiber);
 }
 
-static void pending_add(struct pirn_core *core, struct pirn_op *op)
+static inline bool op_queue(struct pirn_core *core, struct pirn_op *op)
 {
-	op->next = NULL;
-	if (core->pending)
-		core->pending_last->next = op;
-	else
-		core->pending = op;
-	core->pending_last = op;
+	if (unlikely(!core->ops->queue(core, op)))
+		return false;
+	core->in_flight++;
+	core->stats.submitted++;
+	return true;
+}
+
+bool pirn_op_queue(struct pirn_core *core, struct pirn_op *op)
+{
+	return !core->pending.first && op_queue(core, op);
 }
 
 void pirn_ops_queue_pending(struct pirn_core *core)
 {
-	struct pirn_op *op;
+	struct pirn_wait *wait;
 
-	while ((op = core->pending) && core->ops->queue(core, op)) {
-		core->pending = op->next;
-		core->in_flight++;
-		core->stats.submitted++;
+	while ((wait = core->pending.first)) {
+		struct pirn_op_wait *w = container_of(wait, struct pirn_op_wait,
+						      wait);
+		struct pirn_op *op = w->op;
+
+		if (!op_queue(core, op))
+			return;
+		pirn_waiters_remove(wait);
+		/* Issued: nothing ends it early, unless it was given. */
+		if (op->given)
+			op->issued = true;
+		else
+			op->fiber->wait = NULL;
 	}
 }
 
-/* Parks until the op has ended. */
-static int op_run(struct pirn_core *core, struct pirn_op *op)
+/* With nothing else to run the reactor submits, and waits with it. */
+static inline void op_batch(struct pirn_core *core)
 {
-	struct pirn_file_slot *on = &op->file->on[core->index];
-
-	op->fiber = core->current;
-	on->busy++;
-	if (likely(!core->pending) && likely(core->ops->queue(core, op))) {
-		core->in_flight++;
-		core->stats.submitted++;
-	} else {
-		pending_add(core, op);
-	}
-	/* With nothing else to run the reactor submits, and waits with it. */
 	if (core->queued && core->queued % core->rt->opt.io_batch == 0 &&
 	    core->runnable.head)
 		core->ops->enter(core, false, UINT64_MAX);
+}
+
+void pirn_op_batch(struct pirn_core *core)
+{
+	op_batch(core);
+}
+
+/* Its scope ended before there was room; it is not in pending any more. */
+static void pending_left(struct pirn_core *core, struct pirn_wait *wait)
+{
+	struct pirn_op_wait *w = container_of(wait, struct pirn_op_wait, wait);
+
+	(void)core;
+	w->op->refused = true;
+	w->op->result = wait->result;
+}
+
+/* Waits for room and then for the end; @first: the first can be broken off. */
+static __attribute__((noinline)) void op_run_pending(struct pirn_core *core,
+						     struct pirn_op *op,
+						     bool first)
+{
+	struct pirn_fiber *self = core->current;
+	struct pirn_op_wait w = {
+		.op = op, .wait = { .fiber = self, .left = pending_left },
+	};
+
+	pirn_waiters_add(&core->pending, &w.wait);
+	if (first) {
+		self->wait = &w.wait;
+		self->doing = "IO that waits for room (io_depth)";
+	}
+	op_batch(core);
 	pirn_fiber_stop(core);
+}
+
+/*
+ * Parks until the op has ended.  @first: nothing of what the caller asked for
+ * was issued before, so the end of its scope may still refuse it.
+ */
+static int op_run(struct pirn_core *core, struct pirn_op *op, bool first)
+{
+	struct pirn_file_slot *on = &op->file->on[core->index];
+	struct pirn_fiber *self = core->current;
+
+	if (unlikely(self->scope) && first) {
+		int err = pirn_wait_refused(self);
+
+		if (err) {
+			op->refused = true;
+			return err;
+		}
+	}
+	op->fiber = self;
+	self->op = op;
+	on->busy++;
+	if (likely(!core->pending.first) && likely(op_queue(core, op))) {
+		op_batch(core);
+		pirn_fiber_stop(core);
+	} else {
+		op_run_pending(core, op, first);
+	}
 	on->busy--;
 	return op->result;
 }
@@ -157,23 +224,23 @@ static void dsync_failed(struct pirn_file *file, int error)
 	sync_failed(file, error);
 }
 
-/*
- * The common half of pread and pwrite: one op after the other until all is done,
- * one ends short, or one fails.  Returns what was transferred, or the error.
- */
-static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
-			size_t bytes, uint64_t offset)
+int pirn_device_error(struct pirn_core *core, int error)
 {
-	struct pirn_file *file = op->file;
-	struct pirn_pool *pool;
-	size_t done = 0;
-	int n;
+	if (error == -ETIMEDOUT || error == -ECANCELED)
+		return pirn_fail(core, -EIO, "the device gave up: %s",
+				 strerror(-error));
+	return pirn_fail_plain(core, error);
+}
 
-	n = check_range(core, file, buf, bytes, offset);
-	if (unlikely(n))
-		return n;
-	if (unlikely(!bytes))
-		return 0;
+static inline int op_prepare(struct pirn_core *core, struct pirn_op *op,
+			     void *buf, size_t bytes, uint64_t offset)
+{
+	struct pirn_pool *pool;
+	int err;
+
+	err = check_range(core, op->file, buf, bytes, offset);
+	if (unlikely(err))
+		return err;
 	pool = pool_of(core, buf, bytes);
 	if (unlikely(!pool))
 		return pirn_fail(core, -EFAULT,
@@ -182,25 +249,70 @@ static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
 	op->pool_slot = pool_slot(core, pool);
 	if (unlikely(op->pool_slot < 0))
 		return op->pool_slot;
-	op->file_slot = pirn_file_slot(core, file);
+	op->file_slot = pirn_file_slot(core, op->file);
 	if (unlikely(op->file_slot < 0))
 		return op->file_slot;
-	do {
-		size_t left = bytes - done;
+	op->buf = buf;
+	op->pool_offset = (uint64_t)((char *)buf - pool->base);
+	op->offset = offset;
+	op->bytes = bytes < PIRN_MAX_IO ? (uint32_t)bytes : PIRN_MAX_IO;
+	return 0;
+}
 
-		op->buf = (char *)buf + done;
-		op->pool_offset = (uint64_t)((char *)op->buf - pool->base);
-		op->offset = offset + done;
-		op->bytes = left < PIRN_MAX_IO ? (uint32_t)left : PIRN_MAX_IO;
-		n = op_run(core, op);
+int pirn_op_prepare(struct pirn_core *core, struct pirn_op *op, void *buf,
+		    size_t bytes, uint64_t offset)
+{
+	return op_prepare(core, op, buf, bytes, offset);
+}
+
+/*
+ * The common half of pread and pwrite: one op after the other until all is done,
+ * one ends short, or one fails.  Returns what was transferred, or the error.
+ */
+static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
+			size_t bytes, uint64_t offset)
+{
+	struct pirn_file *file = op->file;
+	size_t done = 0;
+	int n;
+
+	if (unlikely(!bytes))
+		return check_range(core, file, buf, bytes, offset);
+	n = op_prepare(core, op, buf, bytes, offset);
+	if (unlikely(n))
+		return n;
+	for (;;) {
+		n = op_run(core, op, !done);
 		if (unlikely(n < 0)) {
+			if (op->refused)
+				return pirn_fail_plain(core, n);
+			n = pirn_device_error(core, n);
 			if (op->dsync)
 				dsync_failed(file, n);
-			return pirn_fail_plain(core, n);
+			return n;
 		}
 		done += (size_t)n;
-	} while (unlikely(done < bytes) && n && !(done & (file->block_bytes - 1)));
-	return (ssize_t)done;
+		if (likely(done == bytes) || !n ||
+		    done & (file->block_bytes - 1))
+			return (ssize_t)done;
+		op->buf = (char *)buf + done;
+		op->pool_offset += (uint64_t)n;
+		op->offset += (uint64_t)n;
+		op->bytes = bytes - done < PIRN_MAX_IO ?
+			    (uint32_t)(bytes - done) : PIRN_MAX_IO;
+	}
+}
+
+int pirn_read_check(struct pirn_core *core, const struct pirn_file *file)
+{
+	int err = check_file(core, file);
+
+	if (unlikely(err))
+		return err;
+	if (unlikely((file->flags & O_ACCMODE) == O_WRONLY))
+		return pirn_fail(core, -EBADF,
+				 "the file is not open for reading");
+	return 0;
 }
 
 /* ---------------------------------------------------------------- public */
@@ -214,14 +326,13 @@ ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
 
 	if (unlikely(!core))
 		return -EPERM;
-	err = check_file(core, file);
+	err = pirn_read_check(core, file);
 	if (unlikely(err))
 		return err;
-	if (unlikely((file->flags & O_ACCMODE) == O_WRONLY))
-		return pirn_fail(core, -EBADF,
-				 "the file is not open for reading");
 	op.kind = PIRN_IO_READ;
 	op.dsync = false;
+	op.given = false;
+	op.refused = false;
 	op.file = file;
 	return transfer(core, &op, buf, bytes, offset);
 }
@@ -247,6 +358,8 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 				 "the file is not open for writing");
 	op.kind = PIRN_IO_WRITE;
 	op.dsync = flags & PIRN_DSYNC;
+	op.given = false;
+	op.refused = false;
 	op.file = file;
 	done = transfer(core, &op, (void *)(uintptr_t)buf, bytes, offset);
 	if (unlikely(done >= 0 && (size_t)done < bytes))
@@ -265,27 +378,31 @@ static int fsync_at_home(void *arg)
 	struct pirn_file *file = arg;
 	struct pirn_core *core = pirn_this_core;
 	struct pirn_op op = { .kind = PIRN_IO_FSYNC, .file = file };
-	struct pirn_fiber *next;
+	struct pirn_wait wait;
 	int err;
 
 	if (file->syncing) {
-		pirn_queue_push(&file->sync_waiting, core->current);
-		pirn_fiber_stop(core);	/* and is handed over, still syncing */
+		err = pirn_wait_named(core, "pirn_fsync", &file->sync_waiting,
+				      &wait, NULL, PIRN_NEVER);
+		if (err)
+			return err;
+		/* Handed over, still syncing. */
 	}
 	file->syncing = true;
 	op.file_slot = pirn_file_slot(core, file);
 	if (op.file_slot < 0) {
 		err = op.file_slot;	/* never issued: nothing is lost by it */
 	} else {
-		err = op_run(core, &op);
-		if (err)
+		err = op_run(core, &op, true);
+		if (err && !op.refused) {
+			err = pirn_device_error(core, err);
 			sync_failed(file, err);
-		else
+		} else if (!err) {
 			err = atomic_load(&file->fsync_error);
+		}
 	}
-	next = pirn_queue_pop(&file->sync_waiting);
-	if (next)
-		pirn_fiber_ready(core, next);
+	if (file->sync_waiting.first)
+		pirn_wait_end(core, file->sync_waiting.first, 0);
 	else
 		file->syncing = false;
 	return err;
@@ -317,6 +434,9 @@ int pirn_fsync(struct pirn_file *file)
 		else if (file->home != core->index)
 			return err;	/* it never came to a sync */
 	}
+	/* No device says these: pirn_device_error(). */
+	if (err == -ECANCELED || err == -ETIMEDOUT)
+		return pirn_fail_plain(core, err);
 	if (err)
 		return pirn_fail(core, err,
 				 "a sync of this file failed: what was written before may be lost");

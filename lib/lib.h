@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include <pirn.h>
+#include <pirn/scope.h>
 #include <pirn/sync.h>		/* struct pirn_waiters */
 
 #define PIRN_LINE	64
@@ -64,9 +65,8 @@ struct pirn_ports;
 struct pirn_door;
 struct pirn_inlet;
 struct pirn_helpers;
-struct pirn_scope;
-struct pirn_cleanup;
 struct pirn_wait;
+struct pirn_op;
 
 /* ------------------------------------------------------- fiber.c, stack.c */
 
@@ -94,6 +94,7 @@ struct pirn_wait {
 	/* Ended early: it has left ->in, and this puts right what else it held. */
 	void (*left)(struct pirn_core *core, struct pirn_wait *wait);
 	int result;
+	bool timed_out;			/* by its own deadline; set when it has one */
 	struct pirn_timer timer;
 	/* Of the objects of sync.h. */
 	void *object;			/* what it waits for */
@@ -102,44 +103,53 @@ struct pirn_wait {
 	struct pirn_wait *whole;	/* of a select, when this is one place of it */
 };
 
-/* Lies at the top of its own stack; the stack pools keep it in a free list. */
+/*
+ * Lies at the top of its own stack; the stack pools keep it in a free list.  What
+ * every fiber needs is in the first three lines of the cache.
+ */
 struct pirn_fiber {
 	void *sp;			/* while it does not run */
 	struct pirn_fiber *next;	/* in the one queue it is in */
 	int woken;			/* what the call it stopped in returns */
+	bool permit;			/* unparked before it parked */
+	bool detached;
+	bool ended;
+	bool runnable;			/* left.c: when the runtime ended */
 	struct pirn_core *core;
 	int (*fn)(void *arg);
 	void *arg;
 	const char *name;		/* not copied; may be NULL */
 	int result;
-	bool permit;			/* unparked before it parked */
-	bool detached;
-	bool ended;
-	bool nested;			/* made by a message, or by such a fiber */
 	uint32_t flags;			/* PIRN_FIBER_* */
-	uint32_t shield;		/* depth of shielded sections */
+	uint32_t shield;		/* depth of shielded sections, in ->scope */
 	uint16_t from;			/* the core whose message it serves */
 	uint8_t serves;			/* enum pirn_serves */
+	bool nested;			/* made by a message, or by such a fiber */
 	struct pirn_wait *wait;		/* that it stopped in and may be ended early */
 	struct pirn_wait *parked;	/* of the last pirn_park() */
-	struct pirn_wait own;		/* for one wait at a time: wait.h */
 	struct pirn_waiters joiner;	/* one at most */
 	struct pirn_scope *scope;	/* the innermost it is in */
-	struct pirn_fiber *scope_next;	/* of the scope it was made in */
-	struct pirn_fiber *scope_prev;
 	struct pirn_cleanup *cleanup;	/* handlers, last pushed first */
 	union {				/* when it serves one */
 		struct pirn_call *call;
 		struct pirn_foreign_call *foreign_call;
 	};
+	struct pirn_call *calling;	/* the calls it has out */
 	void *stack_low;		/* lowest usable byte */
 	size_t stack_bytes;
+	const char *doing;		/* the call of the last wait */
+	struct pirn_op *op;		/* of the last IO */
+	struct pirn_fiber *scope_next;	/* of those made in the same: scope.c, */
+	struct pirn_fiber *scope_prev;	/* or scope_call.c */
 	uint32_t valgrind;		/* the tools' own, see sanitizer.h */
+	struct pirn_wait own;		/* for one wait at a time: wait.h */
+	struct pirn_scope serving;	/* scope_call.c */
 #if defined(__SANITIZE_ADDRESS__)
 	void *asan_fake;
 #endif
 #if defined(__SANITIZE_THREAD__)
 	void *tsan;
+	bool tsan_left_deep;		/* by pirn_exit() */
 #endif
 #if defined(PIRN_DEBUG)
 	bool patterned;			/* what is not is not used, stack_watch.c */
@@ -303,7 +313,7 @@ void pirn_timers_expire(struct pirn_core *core, uint64_t now);
 void pirn_wait_break(struct pirn_core *core, struct pirn_fiber *fiber,
 		     int error);
 void pirn_wait_timed_out(struct pirn_core *core, struct pirn_timer *timer);
-/* Why this fiber may not park now: its scope's error, or 0. */
+/* What this fiber is refused with: 0, -ECANCELED, -ETIMEDOUT; noted in its scope. */
 int pirn_wait_refused(const struct pirn_fiber *fiber);
 
 /* ------------------------------------------------------------- foreign.c */
@@ -358,32 +368,10 @@ int pirn_pool_start(struct pirn_pool *pool);
 void pirn_pool_stop(struct pirn_pool *pool);
 /* The pool of any core that an address lies in, or NULL. */
 struct pirn_pool *pirn_pool_of(const struct pirn_core *core, const void *buf);
-
-/* ----------------------------------------------------------------- io.c */
-
-enum pirn_op_kind { PIRN_IO_READ, PIRN_IO_WRITE, PIRN_IO_FSYNC };
-
-/* One IO request, on the stack of the fiber that waits for it. */
-struct pirn_op {
-	struct pirn_op *next;		/* in pirn_core.pending */
-	struct pirn_fiber *fiber;
-	struct pirn_file *file;
-	void *buf;
-	uint64_t offset;		/* in the file */
-	uint32_t bytes;
-	int32_t file_slot;		/* what the backend calls file and pool */
-	int32_t pool_slot;
-	uint64_t pool_offset;
-	uint8_t kind;
-	bool dsync;
-	int32_t result;
-	struct pirn_job job;		/* aio.c, when a helper thread does it */
-};
-
-/* The backend says that an op has ended. */
-void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result);
-/* Moves what found no room into the backend's queue, as far as there is. */
-void pirn_ops_queue_pending(struct pirn_core *core);
+/* Bytes of the piece that begins at @buf and is not free; 0: there is none. */
+uint64_t pirn_pool_piece(const struct pirn_pool *pool, const void *buf);
+/* By the core it belongs to.  -EFAULT: no such piece. */
+int pirn_pool_release(struct pirn_pool *pool, const void *buf);
 
 /* --------------------------------------------------------------- file.c */
 
@@ -401,7 +389,7 @@ struct pirn_file {
 	_Atomic bool closing;
 	uint32_t home;			/* the core that opened it, and syncs it */
 	bool syncing;			/* there: a sync is under way */
-	struct pirn_queue sync_waiting;
+	struct pirn_waiters sync_waiting;
 	intptr_t handle;		/* the backend's own; -1: not open */
 	int flags;
 	uint32_t block_bytes;
@@ -440,8 +428,9 @@ struct pirn_core {
 	/* IO. */
 	const struct pirn_backend_ops *ops;
 	void *backend;			/* the backend's part of this core */
-	struct pirn_op *pending;	/* ops that found no room */
-	struct pirn_op *pending_last;
+	struct pirn_waiters pending;	/* struct pirn_op_wait: found no room */
+	struct pirn_give *gives;	/* places of give.c, and the free ones */
+	struct pirn_give *gives_free;
 	uint32_t queued;		/* ops the next enter submits */
 	uint32_t in_flight;		/* ops queued or submitted, not completed */
 	int32_t *pool_slot;		/* the backend's index of each core's pool */
@@ -461,6 +450,7 @@ struct pirn_core {
 	uint32_t starved_at;		/* fibers alive when none could be made */
 	bool starved;			/* it has not been tried since */
 	struct pirn_timer starved_timer;
+	struct pirn_fiber *serving[256]; /* calls, by name: scope_call.c */
 
 	struct pirn_runtime *rt;
 	uint32_t index;
@@ -490,7 +480,10 @@ struct pirn_runtime {
 	struct pirn_core **core;
 	int (*main_fn)(void *arg);
 	void *main_arg;
+	struct pirn_fiber *main_fiber;
 	int main_result;
+	uint32_t left_fibers;		/* under lock: left.c */
+	char left_first[160];
 	_Atomic bool stop;
 	struct pirn_file *files;	/* open ones, under lock */
 

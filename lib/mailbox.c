@@ -136,6 +136,7 @@ void pirn_mailbox_send(struct pirn_core *core, struct pirn_outbox *out,
 	slot->fn = message->fn;
 	slot->arg = message->arg;
 	slot->call = message->call;
+	slot->deadline = message->deadline;
 	out->tail++;
 	/* (A) */
 	atomic_store_explicit(&slot->seq, out->tail, memory_order_release);
@@ -178,23 +179,80 @@ void pirn_call_reply(struct pirn_core *core, uint32_t to, struct pirn_call *call
 	pirn_mailbox_touch(core, to);
 }
 
+static void send_cancel(struct pirn_core *core, struct pirn_call *call,
+			int error)
+{
+	struct pirn_message cancel = {
+		.kind = PIRN_MESSAGE_CANCEL, .call = call, .error = error,
+	};
+
+	pirn_mailbox_send(core, &core->out[call->to], &cancel);
+}
+
+/* One that waits for room leaves the list: sent, or not needed any more. */
+static void cancel_forget(struct pirn_core *core, struct pirn_call *call)
+{
+	struct pirn_outbox *out = &core->out[call->to];
+
+	if (call->cancel_prev)
+		call->cancel_prev->cancel_next = call->cancel_next;
+	else
+		out->cancels = call->cancel_next;
+	if (call->cancel_next)
+		call->cancel_next->cancel_prev = call->cancel_prev;
+	else
+		out->cancels_last = call->cancel_prev;
+	call->cancel_error = 0;
+}
+
+void pirn_call_cancel(struct pirn_core *core, struct pirn_call *call, int error)
+{
+	struct pirn_outbox *out = &core->out[call->to];
+
+	if (call->cancel_error)
+		return;		/* of a scope further in, and not sent yet */
+	if (!out->replies && !out->cancels && has_room(core, out)) {
+		send_cancel(core, call, error);
+		return;
+	}
+	call->cancel_error = error;
+	call->cancel_next = NULL;
+	call->cancel_prev = out->cancels_last;
+	if (out->cancels_last)
+		out->cancels_last->cancel_next = call;
+	else
+		out->cancels = call;
+	out->cancels_last = call;
+	pirn_mailbox_touch(core, call->to);
+}
+
+void pirn_calls_forget(struct pirn_core *core)
+{
+	struct pirn_call *call = core->current->calling;
+
+	for (; call; call = call->calling)
+		if (call->cancel_error)
+			cancel_forget(core, call);
+}
+
 int pirn_mailbox_wait(struct pirn_core *core, struct pirn_outbox *out)
 {
 	struct pirn_wait wait;
 	int err;
 
-	if (likely(!out->replies && !out->waiting.first &&
+	if (likely(!out->replies && !out->cancels && !out->waiting.first &&
 		   has_room(core, out)))
 		return 0;
 	core->stats.calls_parked++;
 	pirn_mailbox_touch(core, (uint32_t)(out - core->out));
-	err = pirn_wait_until(core, &out->waiting, &wait, NULL, UINT64_MAX);
+	err = pirn_wait_named(core, "a message that waits for room (call_depth)",
+			      &out->waiting, &wait, NULL, UINT64_MAX);
 	if (!err)
 		out->promised--;
 	return err;
 }
 
-/* What found no room goes first: replies, then calls, in their order. */
+/* What found no room goes first: replies, CANCELs, calls, in their order. */
 static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
 {
 	while (out->replies && has_room(core, out)) {
@@ -204,8 +262,16 @@ static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
 		out->replies = call->next;
 		send_reply(core, out, call, call->result, call->error);
 	}
+	while (!out->replies && out->cancels && has_room(core, out)) {
+		struct pirn_call *call = out->cancels;
+		int error = call->cancel_error;
+
+		cancel_forget(core, call);
+		send_cancel(core, call, error);
+	}
 	/* Each sends when it runs; its place is kept until then. */
-	while (!out->replies && out->waiting.first && has_room(core, out)) {
+	while (!out->replies && !out->cancels && out->waiting.first &&
+	       has_room(core, out)) {
 		out->promised++;
 		pirn_wait_end(core, out->waiting.first, 0);
 	}
@@ -227,7 +293,8 @@ static struct pirn_outbox *out_of_bit(struct pirn_core *core, uint32_t w,
 
 static bool holds_back(const struct pirn_outbox *out)
 {
-	return out->replies || out->waiting.first || out->window.first;
+	return out->replies || out->cancels || out->waiting.first ||
+	       out->window.first;
 }
 
 /* ---------------------------------------------------------------- receive */
@@ -271,7 +338,8 @@ void pirn_messages_receive(struct pirn_core *core)
 /* After pirn_messages_flush() only those are touched that hold something back. */
 static bool may_go_on(struct pirn_core *core, struct pirn_outbox *out)
 {
-	if ((out->replies || out->waiting.first) && has_room(core, out))
+	if ((out->replies || out->cancels || out->waiting.first) &&
+	    has_room(core, out))
 		return true;
 	return out->window.first && pirn_window_open(core, out);
 }

@@ -18,8 +18,8 @@
 
 /*
  * On the caller's stack for as long as the call lasts: the place for the reply.
- * From the sending to the reply it belongs to the callee's core, which touches
- * it only when the reply finds no room.
+ * From the sending to the reply what is in front belongs to the callee's core,
+ * which touches it only when the reply finds no room.
  */
 struct pirn_call {
 	struct pirn_fiber *caller;
@@ -28,6 +28,12 @@ struct pirn_call {
 	int result;
 	int error;
 	struct pirn_call *next;		/* of the replies that found no room */
+	/* The caller's core's, with PIRN_MESSAGE_CALL: */
+	struct pirn_call *calling;	/* another that the fiber has out */
+	struct pirn_call *cancel_next;	/* of the CANCELs that found no room */
+	struct pirn_call *cancel_prev;
+	int cancel_error;		/* 0: none waits for room */
+	uint32_t to;			/* the callee's core */
 };
 
 enum pirn_message_kind {
@@ -37,6 +43,8 @@ enum pirn_message_kind {
 	PIRN_MESSAGE_INLINE_POST,	/* run fn(arg), which never parks */
 	PIRN_MESSAGE_PORT,		/* arg is a struct pirn_port_send */
 	PIRN_MESSAGE_REPLY,
+	PIRN_MESSAGE_SCOPE_CALL,	/* a call from inside a scope: scope_call.c */
+	PIRN_MESSAGE_CANCEL,		/* ends that scope with `error` */
 };
 
 /* One line: whoever sees seq == position + 1 owns the rest of it. */
@@ -47,7 +55,8 @@ struct pirn_message {
 	int32_t error;
 	int (*fn)(void *arg);
 	void *arg;
-	struct pirn_call *call;
+	struct pirn_call *call;		/* of a CANCEL: a name only */
+	uint64_t deadline;		/* of a SCOPE_CALL */
 } pirn_aligned;
 
 _Static_assert(sizeof(struct pirn_message) == PIRN_LINE, "one line a message");
@@ -91,6 +100,8 @@ struct pirn_outbox {
 	uint32_t outstanding;		/* sent and not ended; with call_window only */
 	struct pirn_call *replies;	/* that found no room, first in first out */
 	struct pirn_call *replies_last;
+	struct pirn_call *cancels;	/* the same for CANCELs */
+	struct pirn_call *cancels_last;
 	struct pirn_waiters waiting;	/* fibers with a message that found no room */
 	struct pirn_waiters window;	/* fibers kept back by call_window */
 };
@@ -119,6 +130,18 @@ void pirn_mailbox_send(struct pirn_core *core, struct pirn_outbox *out,
 void pirn_call_reply(struct pirn_core *core, uint32_t to, struct pirn_call *call,
 		     int result, int error);
 
+/* Asks core call->to to end a call early that is out. */
+void pirn_call_cancel(struct pirn_core *core, struct pirn_call *call,
+		      int error);
+/* The current fiber has the replies to all its calls. */
+void pirn_calls_forget(struct pirn_core *core);
+static inline void pirn_calls_over(struct pirn_core *core)
+{
+	if (unlikely(core->current->scope))
+		pirn_calls_forget(core);
+	core->current->calling = NULL;
+}
+
 /* ------------------------------------------------------------- message.c */
 
 /* No bound: the default of pirn_options.call_window. */
@@ -145,7 +168,8 @@ void pirn_window_retry(struct pirn_core *core, struct pirn_outbox *out);
 
 /*
  * What pirn_call() is made of: parks until the message may go, sends it, and
- * returns; ->caller is set.  The reply must be waited for when it returns 0.
+ * returns; ->caller is set.  The reply must be waited for when it returns 0, and
+ * pirn_calls_over() then be called.
  */
 int pirn_call_send(struct pirn_core *core, uint32_t to,
 		   struct pirn_message *message, struct pirn_call *call);

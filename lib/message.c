@@ -29,6 +29,7 @@
 #include "lib.h"
 #include "mailbox.h"
 #include "schedule.h"
+#include "scope.h"
 #include "wait.h"
 
 /* A core without a fiber to end looks again after this long. */
@@ -71,7 +72,8 @@ static int window_enter(struct pirn_core *core, struct pirn_outbox *out)
 	}
 	core->stats.calls_parked++;
 	pirn_mailbox_touch(core, (uint32_t)(out - core->out));
-	return pirn_wait_until(core, &out->window, &wait, NULL, UINT64_MAX);
+	return pirn_wait_named(core, "a call that waits (call_window)",
+			       &out->window, &wait, NULL, UINT64_MAX);
 }
 
 /* Parks until a call or post may go. */
@@ -189,6 +191,8 @@ static void receive_call(struct pirn_core *core, uint32_t from,
 	fiber->from = (uint16_t)from;
 	fiber->nested = true;
 	fiber->call = message->call;
+	if (message->kind == PIRN_MESSAGE_SCOPE_CALL)
+		pirn_scope_serve(core, fiber, message->deadline);
 	pirn_fiber_ready(core, fiber);
 }
 
@@ -212,7 +216,11 @@ void pirn_message_receive(struct pirn_core *core, struct pirn_inbox *in,
 
 	switch (message->kind) {
 	case PIRN_MESSAGE_CALL:
+	case PIRN_MESSAGE_SCOPE_CALL:
 		receive_call(core, from, message);
+		break;
+	case PIRN_MESSAGE_CANCEL:
+		pirn_scope_serve_fail(core, message->call, message->error);
 		break;
 	case PIRN_MESSAGE_POST:
 		receive_post(core, in, message->fn, message->arg);
@@ -273,6 +281,7 @@ int pirn_call_send(struct pirn_core *core, uint32_t to,
 		   struct pirn_message *message, struct pirn_call *call)
 {
 	struct pirn_outbox *out = &core->out[to];
+	struct pirn_fiber *self = core->current;
 	int err;
 
 	core->stats.calls_sent++;
@@ -283,7 +292,23 @@ int pirn_call_send(struct pirn_core *core, uint32_t to,
 		err = pirn_mailbox_wait(core, out);
 	if (unlikely(err))
 		return err;
-	call->caller = core->current;
+	if (message->kind == PIRN_MESSAGE_CALL) {
+		/* It may have ended since there was room, before this ran. */
+		err = refused(core);
+		if (unlikely(err)) {
+			out->outstanding--;
+			return err;
+		}
+		call->cancel_error = 0;
+		call->to = to;
+		call->calling = self->calling;
+		self->calling = call;
+		if (unlikely(self->scope) && !self->shield) {
+			message->kind = PIRN_MESSAGE_SCOPE_CALL;
+			message->deadline = self->scope->deadline;
+		}
+	}
+	call->caller = self;
 	message->call = call;
 	pirn_mailbox_send(core, out, message);
 	return 0;
@@ -303,6 +328,8 @@ int pirn_call_inline(struct pirn_core *core, uint32_t to,
 	/* What the library does for itself is done even in an ended scope. */
 	core->current->shield++;
 	err = pirn_call_send(core, to, &message, &call);
+	core->current->op = NULL;
+	core->current->doing = "a short call to another core";
 	if (!err)
 		pirn_fiber_stop(core);
 	core->current->shield--;
@@ -369,6 +396,7 @@ int pirn_call(unsigned int to, int (*fn)(void *arg), void *arg, int *result)
 	if (err)
 		return err;
 	pirn_fiber_stop(core);
+	pirn_calls_over(core);
 	core->out[to].outstanding--;
 	if (call.error)
 		return pirn_fail(core, call.error,

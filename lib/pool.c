@@ -101,13 +101,25 @@ static void *alloc(struct pirn_pool *pool, uint32_t order)
 	return pool->base + (uint64_t)page * PIRN_PAGE;
 }
 
-static int release(struct pirn_pool *pool, const void *buf)
+uint64_t pirn_pool_piece(const struct pirn_pool *pool, const void *buf)
+{
+	uint64_t offset = (uint64_t)((const char *)buf - pool->base);
+	uint8_t state;
+
+	if (offset >= pool->bytes || offset % PIRN_PAGE)
+		return 0;
+	state = pool->state[offset / PIRN_PAGE];
+	/* NOT_FIRST has that bit too */
+	return state & FREE ? 0 : (uint64_t)PIRN_PAGE << state;
+}
+
+int pirn_pool_release(struct pirn_pool *pool, const void *buf)
 {
 	uint64_t offset = (uint64_t)((const char *)buf - pool->base);
 	uint32_t page = (uint32_t)(offset / PIRN_PAGE), order, buddy;
 
-	if (offset % PIRN_PAGE || pool->state[page] & FREE)
-		return -EFAULT;		/* NOT_FIRST has that bit too */
+	if (!pirn_pool_piece(pool, buf))
+		return -EFAULT;
 	order = pool->state[page];
 	for (; order < MAX_ORDER; order++) {
 		buddy = page ^ (1u << order);
@@ -162,14 +174,14 @@ void *pirn_buf_alloc(size_t bytes)
 
 static int free_at_home(void *buf)
 {
-	return release(&pirn_this_core->pool, buf);
+	return pirn_pool_release(&pirn_this_core->pool, buf);
 }
 
 /* Nobody waits to be told. */
 static int free_posted(void *buf)
 {
 	struct pirn_core *core = pirn_this_core;
-	int err = release(&core->pool, buf);
+	int err = pirn_pool_release(&core->pool, buf);
 
 	if (err)
 		core->stats.bad_frees++;
@@ -190,7 +202,7 @@ static int buf_free(void *buf, bool post)
 	if (!pool)
 		err = -EFAULT;
 	else if (pool == &core->pool)
-		err = release(pool, buf);
+		err = pirn_pool_release(pool, buf);
 	else if (post)
 		err = pirn_post_inline(core, pool->owner, free_posted, buf);
 	else

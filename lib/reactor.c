@@ -25,7 +25,7 @@ void pirn_core_turn(struct pirn_core *core)
 		pirn_inlet_receive(core);
 	if (core->timers.next != UINT64_MAX)
 		pirn_timers_expire(core, pirn_core_time(core));
-	if (core->pending)
+	if (core->pending.first)
 		pirn_ops_queue_pending(core);
 	if (unlikely(core->ops->perturb))
 		core->ops->perturb(core);

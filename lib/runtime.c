@@ -20,6 +20,7 @@
 #include "mailbox.h"
 #include "sanitizer.h"
 #include "schedule.h"
+#include "scope.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -77,6 +78,7 @@ static int options_check(struct pirn_options *opt, char *why, size_t why_bytes)
 	OPTION(max_fibers, 1u << 20, 1, PIRN_MAX_FIBERS);
 	OPTION(stack_bytes, 256u << 10, PIRN_MIN_STACK, PIRN_MAX_STACK);
 	OPTION(pool_bytes, 16u << 20, PIRN_MIN_POOL, PIRN_MAX_POOL);
+	OPTION(max_orphans, 64, 1, PIRN_MAX_DEPTH);
 	if (opt->flags & ~PIRN_REPORT_OVERFLOW) {
 		snprintf(why, why_bytes,
 			 "flags has bits that mean nothing: 0x%x",
@@ -247,6 +249,17 @@ static void cores_free(struct pirn_runtime *rt)
 
 /* ---------------------------------------------------------- start and stop */
 
+void pirn_main_ended(struct pirn_core *core, int result)
+{
+	struct pirn_runtime *rt = core->rt;
+
+	rt->main_result = result;
+	core->budget = 0;	/* nobody else runs on this core */
+	atomic_store_explicit(&rt->stop, true, memory_order_seq_cst);
+	for (uint32_t i = 1; i < rt->cores; i++)
+		rt->ops->wake(rt->core[i]);
+}
+
 /* The first fiber: when it ends, so does the runtime. */
 static int main_fiber(void *arg)
 {
@@ -258,11 +271,8 @@ static int main_fiber(void *arg)
 	core = pirn_this();
 	if (!core)
 		_exit(result);	/* the child of a fork: nothing else is there */
-	rt->main_result = result;
-	core->budget = 0;	/* nobody else runs on this core */
-	atomic_store_explicit(&rt->stop, true, memory_order_seq_cst);
-	for (uint32_t i = 1; i < rt->cores; i++)
-		rt->ops->wake(rt->core[i]);
+	pirn_fiber_leave(core, core->current, true);
+	pirn_main_ended(core, result);
 	return 0;
 }
 
@@ -275,6 +285,7 @@ static int main_fiber_make(struct pirn_core *core, char *why, size_t why_bytes)
 		snprintf(why, why_bytes, "%s", core->reason);
 		return err;
 	}
+	core->rt->main_fiber = fiber;
 	fiber->name = "main";
 	fiber->detached = true;
 	pirn_fiber_ready(core, fiber);
@@ -305,6 +316,11 @@ int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 		snprintf(why, why_bytes, "no memory to manage the pool");
 		return -ENOMEM;
 	}
+	if (pirn_gives_start(core)) {
+		snprintf(why, why_bytes, "no memory for max_orphans (%u)",
+			 core->rt->opt.max_orphans);
+		return -ENOMEM;
+	}
 	if (core->rt->overflow_reported) {
 		err = pirn_overflow_core_start(core, why, why_bytes);
 		if (err)
@@ -321,6 +337,7 @@ void pirn_core_stop(struct pirn_core *core)
 {
 	pirn_ports_stop(core);
 	pirn_stacks_stop(core);
+	pirn_gives_stop(core);
 	pirn_overflow_core_stop(core);
 	pirn_pool_stop(&core->pool);
 	if (core->pool.base)
@@ -340,6 +357,21 @@ static void message_give(const struct pirn_options *opt, const char *text)
 	    offsetof(struct pirn_options, message_bytes) + sizeof(size_t) &&
 	    opt->message && opt->message_bytes)
 		snprintf(opt->message, opt->message_bytes, "%s", text);
+}
+
+/* What was written at the start, and who was left at the end. */
+static void message_left(const struct pirn_options *opt,
+			 const struct pirn_runtime *rt, const char *start)
+{
+	char text[512];
+
+	if (!rt->left_fibers)
+		return;
+	snprintf(text, sizeof(text),
+		 "%s; %u fiber%s left when the main one returned%s: %s", start,
+		 rt->left_fibers, rt->left_fibers == 1 ? " was" : "s were",
+		 rt->left_fibers == 1 ? "" : ", the first", rt->left_first);
+	message_give(opt, text);
 }
 
 int pirn_runtime_prepare(struct pirn_runtime *rt, const struct pirn_options *opt,
@@ -411,6 +443,8 @@ int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
 	}
 	if (err)
 		message_give(opt, why[0] ? why : strerror(-err));
+	else
+		message_left(opt, &rt, why);
 	if (!err && result)
 		*result = rt.main_result;
 	return err;

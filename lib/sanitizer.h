@@ -105,8 +105,22 @@ static inline void san_stack_fresh(struct pirn_fiber *fiber)
 	__asan_unpoison_memory_region(fiber->stack_low, fiber->stack_bytes);
 #endif
 #if defined(__SANITIZE_THREAD__)
+	if (fiber->tsan && fiber->tsan_left_deep) {
+		__tsan_destroy_fiber(fiber->tsan);
+		fiber->tsan = NULL;
+	}
+	fiber->tsan_left_deep = false;
 	if (!fiber->tsan)
 		fiber->tsan = __tsan_create_fiber(0);
+#endif
+}
+
+/* The fiber ends inside functions that never return: see san_never_returns. */
+static inline void san_left_deep(struct pirn_fiber *fiber)
+{
+	(void)fiber;
+#if defined(__SANITIZE_THREAD__)
+	fiber->tsan_left_deep = true;
 #endif
 }
 

@@ -21,6 +21,7 @@
 
 #include "lib.h"
 #include "sanitizer.h"
+#include "scope.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102		/* Linux 6.13 */
@@ -161,6 +162,24 @@ struct pirn_fiber *pirn_stack_get_slow(struct pirn_core *core)
 		return fiber;
 	}
 	return stack_cut(core);
+}
+
+void pirn_fibers_each(struct pirn_core *core,
+		      void (*fn)(struct pirn_core *core,
+				 struct pirn_fiber *fiber))
+{
+	struct pirn_stacks *stacks = &core->stacks;
+
+	for (struct pirn_stack_slab *slab = stacks->slabs; slab;
+	     slab = slab->next) {
+		for (uint32_t i = 0; i < slab->used; i++) {
+			struct pirn_fiber *fiber =
+				pirn_stack_of_slab(stacks, slab, i);
+
+			if (fiber->fn && !fiber->ended)
+				fn(core, fiber);
+		}
+	}
 }
 
 void pirn_stacks_stop(struct pirn_core *core)

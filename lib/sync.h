@@ -62,19 +62,23 @@ static inline int pirn_sync_refused(struct pirn_core *core, uint64_t deadline)
  * As pirn_wait_until() in the fiber's own record, with PIRN_TRY.  @object is for
  * @left.  To be called last: see wait.h.
  */
-static inline int pirn_sync_wait(struct pirn_core *core,
-				 struct pirn_waiters *in, void *object,
-				 void (*left)(struct pirn_core *core,
-					      struct pirn_wait *wait),
-				 uint64_t deadline)
+static inline int pirn_sync_wait_named(struct pirn_core *core,
+				       const char *doing,
+				       struct pirn_waiters *in, void *object,
+				       void (*left)(struct pirn_core *core,
+						    struct pirn_wait *wait),
+				       uint64_t deadline)
 {
 	struct pirn_wait *wait = &core->current->own;
 
 	if (deadline == PIRN_TRY)
 		return pirn_fail_plain(core, -EAGAIN);
 	wait->object = object;
-	return pirn_wait_until(core, in, wait, left, deadline);
+	return pirn_wait_named(core, doing, in, wait, left, deadline);
 }
+
+#define pirn_sync_wait(core, ...) \
+	pirn_sync_wait_named(core, __func__, __VA_ARGS__)
 
 /* Ends every wait in a queue. */
 static inline void pirn_sync_end_all(struct pirn_core *core,

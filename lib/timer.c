@@ -163,9 +163,11 @@ uint64_t pirn_turn_time(void)
 static int sleep_until(struct pirn_core *core, uint64_t deadline)
 {
 	struct pirn_wait wait;
-	int err = pirn_wait_until(core, NULL, &wait, NULL, deadline);
+	int err;
 
-	return err == -ETIMEDOUT && !pirn_wait_refused(core->current) ? 0 : err;
+	wait.timed_out = false;
+	err = pirn_wait_named(core, "pirn_sleep", NULL, &wait, NULL, deadline);
+	return wait.timed_out ? 0 : err;
 }
 
 int pirn_sleep_until(uint64_t deadline)

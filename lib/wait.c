@@ -3,12 +3,6 @@
 #include "lib.h"
 #include "wait.h"
 
-int pirn_wait_refused(const struct pirn_fiber *fiber)
-{
-	(void)fiber;
-	return 0;
-}
-
 void pirn_wait_break(struct pirn_core *core, struct pirn_fiber *fiber,
 		     int error)
 {
@@ -16,6 +10,7 @@ void pirn_wait_break(struct pirn_core *core, struct pirn_fiber *fiber,
 
 	if (!wait)
 		return;
+	pirn_fail_plain(core, error);
 	pirn_wait_end(core, wait, error);
 	if (wait->left)
 		wait->left(core, wait);
@@ -26,6 +21,8 @@ void pirn_wait_timed_out(struct pirn_core *core, struct pirn_timer *timer)
 	struct pirn_wait *wait = container_of(timer, struct pirn_wait, timer);
 
 	/* Ended already when it is runnable and only has not run yet. */
-	if (wait->fiber->wait == wait)
-		pirn_wait_break(core, wait->fiber, -ETIMEDOUT);
+	if (wait->fiber->wait != wait)
+		return;
+	wait->timed_out = true;
+	pirn_wait_break(core, wait->fiber, -ETIMEDOUT);
 }

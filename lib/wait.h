@@ -62,10 +62,11 @@ static inline void pirn_wait_end(struct pirn_core *core, struct pirn_wait *wait,
 /*
  * Stops the current fiber in @in (NULL: in no queue) until somebody ends the
  * wait; returns what it was ended with.  @deadline UINT64_MAX: none.
- * -ETIMEDOUT: the deadline passed; -ECANCELED or another error of its scope,
- * at once when the scope has ended already.  @left may be NULL.
+ * -ETIMEDOUT: the deadline passed; that or -ECANCELED: its scope has ended, at
+ * once when it had already.  @left may be NULL.  @doing: the call of the library,
+ * for who asks what the fiber is in.
  */
-static inline int pirn_wait_until(struct pirn_core *core,
+static inline int pirn_wait_named(struct pirn_core *core, const char *doing,
 				  struct pirn_waiters *in,
 				  struct pirn_wait *wait,
 				  void (*left)(struct pirn_core *core,
@@ -86,8 +87,10 @@ static inline int pirn_wait_until(struct pirn_core *core,
 	if (in)
 		pirn_waiters_add(in, wait);
 	self->wait = wait;
+	self->doing = doing;
 	if (likely(deadline == UINT64_MAX))
 		return pirn_fiber_stop(core);
+	wait->timed_out = false;
 	wait->timer.when = deadline;
 	wait->timer.fire = pirn_wait_timed_out;
 	pirn_timer_arm(&core->timers, &wait->timer);
@@ -96,5 +99,8 @@ static inline int pirn_wait_until(struct pirn_core *core,
 		pirn_timer_disarm(&wait->timer);
 	return wait->result;
 }
+
+/* The same, where the function that says it is the call. */
+#define pirn_wait_until(core, ...) pirn_wait_named(core, __func__, __VA_ARGS__)
 
 #endif /* PIRN_WAIT_H */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* An IO request between io.c, give.c and the backends. */
+#ifndef PIRN_OP_H
+#define PIRN_OP_H
+
+#include "lib.h"
+
+/* ----------------------------------------------------------------- io.c */
+
+enum pirn_op_kind { PIRN_IO_READ, PIRN_IO_WRITE, PIRN_IO_FSYNC };
+
+/*
+ * One IO request, on the stack of the fiber that waits for it or in a place of
+ * give.c.
+ */
+struct pirn_op {
+	struct pirn_fiber *fiber;
+	struct pirn_op *next;		/* the backend's, while it has the op */
+	struct pirn_file *file;
+	void *buf;
+	uint64_t offset;		/* in the file */
+	uint32_t bytes;
+	int32_t file_slot;		/* what the backend calls file and pool */
+	int32_t pool_slot;
+	uint64_t pool_offset;
+	uint8_t kind;
+	bool dsync;
+	bool given;			/* give.c */
+	bool issued;			/* of one given: the backend has it */
+	bool refused;			/* it was never issued */
+	int32_t result;
+};
+
+/* A fiber whose op found no room: in pirn_core.pending, on its stack. */
+struct pirn_op_wait {
+	struct pirn_wait wait;
+	struct pirn_op *op;
+};
+
+/* The backend says that an op has ended. */
+void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result);
+/* Moves what found no room into the backend's queue, as far as there is. */
+void pirn_ops_queue_pending(struct pirn_core *core);
+/* Gives an op to the backend; false when there is no room for it now. */
+bool pirn_op_queue(struct pirn_core *core, struct pirn_op *op);
+/* Submits when a whole batch is queued and there is something else to run. */
+void pirn_op_batch(struct pirn_core *core);
+/*
+ * What the op names, from what the caller gave: file and pool slots, buffer and
+ * offset, for all of @bytes.  0, or the negative errno that the caller gets.
+ */
+int pirn_op_prepare(struct pirn_core *core, struct pirn_op *op, void *buf,
+		    size_t bytes, uint64_t offset);
+int pirn_read_check(struct pirn_core *core, const struct pirn_file *file);
+/* An error of a device, which must not be taken for the end of a scope. */
+int pirn_device_error(struct pirn_core *core, int error);
+
+/* --------------------------------------------------------------- give.c */
+
+struct pirn_give;
+
+int pirn_gives_start(struct pirn_core *core);
+void pirn_gives_stop(struct pirn_core *core);
+void pirn_give_complete(struct pirn_core *core, struct pirn_op *op);
+
+#endif /* PIRN_OP_H */

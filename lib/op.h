@@ -29,6 +29,7 @@ struct pirn_op {
 	bool issued;			/* of one given: the backend has it */
 	bool refused;			/* it was never issued */
 	int32_t result;
+	struct pirn_job job;		/* aio.c, when a helper thread does it */
 };
 
 /* A fiber whose op found no room: in pirn_core.pending, on its stack. */

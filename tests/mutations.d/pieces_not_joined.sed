@@ -2,4 +2,4 @@
 # Freed memory is not joined to larger pieces.
 # file: lib/pool.c
 # test: native buffer/freed_pieces*
-/^static int release/,/^}/s/order < MAX_ORDER; order++/0; order++/
+/^int pirn_pool_release/,/^}/s/order < MAX_ORDER; order++/0; order++/

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include <pirn/message.h>
 #include <pirn/scope.h>
 
 #include "task.h"
@@ -66,6 +67,48 @@ static int over_calls(void *arg)
 TEST(cancelling_follows_a_call_to_any_depth)
 {
 	run_on_cores(NULL, over_calls, NULL);
+}
+
+/* All calls that one fiber has out at once are asked to end. */
+static atomic_uint arrived;
+
+static int arrive_there(void *arg)
+{
+	(void)arg;
+	check_eq(pirn_scope_deadline(), PIRN_NEVER);
+	atomic_fetch_add(&arrived, 1);
+	return pirn_sleep(LONG);
+}
+
+static int call_everywhere(void *arg)
+{
+	check_eq(pirn_call_all(arrive_there, NULL, arg), -ECANCELED);
+	check_eq(pirn_call_all(arrive_there, NULL, arg), -ECANCELED);
+	return 0;
+}
+
+static int over_all(void *arg)
+{
+	unsigned int i, cores = (unsigned int)pirn_core_count();
+	int results[64] = { 0 };
+	struct task task;
+
+	(void)arg;
+	check_op(cores, <=, array_size(results));
+	task_start(&task, call_everywhere, results);
+	while (atomic_load(&arrived) < cores)
+		check_eq(pirn_sleep(MS / 10), 0);
+	task_cancel(&task);
+	check_eq(task_join(&task), 0);
+	check_eq(atomic_load(&arrived), cores);
+	for (i = 0; i < cores; i++)
+		check_eq(results[i], -ECANCELED);
+	return 0;
+}
+
+TEST(cancelling_follows_every_call_of_a_fiber)
+{
+	run_on_cores(NULL, over_all, NULL);
 }
 
 static atomic_bool busy, go_on;
@@ -300,6 +343,7 @@ int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cancelling_follows_a_call_to_any_depth),
+		cmocka_unit_test(cancelling_follows_every_call_of_a_fiber),
 		cmocka_unit_test(a_call_that_waits_for_room_is_never_sent),
 		cmocka_unit_test(a_cancel_without_room_goes_with_its_call),
 		cmocka_unit_test(a_cancel_that_crosses_the_reply_touches_no_later_call),

@@ -17,6 +17,7 @@ static struct pirn_file *open_target(void)
 {
 	struct pirn_file *file;
 
+	hold_begin();
 	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
 	return file;
 }
@@ -137,7 +138,6 @@ static int true_result(void *arg)
 
 	(void)arg;
 	io.buf = pirn_buf_alloc(io.bytes);
-	hold_begin();
 	held.keep = true;
 	task_start(&task, read_twice, &io);
 	check_eq(held.count, 1);
@@ -211,7 +211,6 @@ static int long_transfer(void *arg)
 	(void)arg;
 	io.buf = pirn_buf_alloc(io.bytes);
 	check(io.buf);
-	hold_begin();
 	held.keep = true;
 	task_start(&task, write_all, &io);
 	check_eq(held.count, 1);
@@ -256,7 +255,6 @@ static int pending(void *arg)
 	unsigned int i, round, others;
 
 	(void)arg;
-	hold_begin();
 	for (round = 1; round < 5; round++) {
 		held.full = true;
 		held.queued = 0;
@@ -332,7 +330,6 @@ static int sync_queue(void *arg)
 	struct turn turn;
 
 	(void)arg;
-	hold_begin();
 	held.keep = true;
 	task_start(&first, sync_it, file);
 	task_start(&second, sync_it, file);
@@ -381,7 +378,6 @@ static int device_errors(void *arg)
 
 	(void)arg;
 	io.buf = pirn_buf_alloc(io.bytes);
-	hold_begin();
 	held.keep = true;
 	for (error = -ETIMEDOUT; error; error = error == -ETIMEDOUT ? -ECANCELED : 0) {
 		check_eq(pirn_spawn(&fiber, read_twice, &io), 0);

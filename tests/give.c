@@ -17,6 +17,7 @@ static struct pirn_file *open_target(void)
 {
 	struct pirn_file *file;
 
+	hold_begin();
 	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
 	return file;
 }
@@ -118,7 +119,6 @@ static int hangs(void *arg)
 	char *buf = pirn_buf_alloc(BYTES);
 
 	(void)arg;
-	hold_begin();
 	held.keep = true;
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, deadline), -ETIMEDOUT);
 	check_op(pirn_now(), >=, deadline);
@@ -209,7 +209,6 @@ static int races(void *arg)
 	struct reader r;
 
 	(void)arg;
-	hold_begin();
 	held.keep = true;
 	fiber = reader_start(&r, file);
 	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
@@ -252,7 +251,6 @@ static int place_again(void *arg)
 	char *buf;
 
 	(void)arg;
-	hold_begin();
 	held.keep = true;
 	first = reader_start(&r, file);
 	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
@@ -300,7 +298,6 @@ static int never_issued(void *arg)
 	char *buf;
 
 	(void)arg;
-	hold_begin();
 	/* no room at all until the deadline */
 	held.full = true;
 	buf = pirn_buf_alloc(BYTES);
@@ -356,7 +353,6 @@ static int true_result(void *arg)
 	struct reader r;
 
 	(void)arg;
-	hold_begin();
 	held.keep = true;
 	fiber = reader_start(&r, file);
 	hold_end_first(-ETIMEDOUT);	/* the device's, which is not ours */
@@ -387,7 +383,6 @@ static int leave_orphans(void *arg)
 	unsigned int i;
 
 	(void)arg;
-	hold_begin();
 	held.keep = true;
 	held.at_the_end = true;
 	for (i = 0; i < 10; i++)

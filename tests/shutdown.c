@@ -369,9 +369,9 @@ static int leave_many(void *arg)
 	struct pirn_fiber *fiber;
 
 	(void)arg;
+	hold_begin();
 	check_eq(pirn_open(&left_file, test_target()->path, O_RDWR, 0), 0);
 	left_buf = pirn_buf_alloc(4096);
-	hold_begin();
 	held.keep = true;
 	held.at_the_end = true;
 	check_eq(pirn_spawn(NULL, left_sleeps, &marks[0]), 0);
@@ -510,9 +510,9 @@ static int is_dropped_in_io(void *arg)
 static int drop(void *arg)
 {
 	(void)arg;
+	hold_begin();
 	check_eq(pirn_open(&left_file, test_target()->path, O_RDWR, 0), 0);
 	left_buf = pirn_buf_alloc(4096);
-	hold_begin();
 	held.keep = true;
 	held.at_the_end = true;
 	check_eq(pirn_spawn(NULL, is_dropped, NULL), 0);

@@ -27,6 +27,8 @@ static const struct expected rows[] = {
 	{ "call", "call/64", "call and reply, 64 outstanding", true, 0.6 },
 	{ "call", "call/post", "post, no reply", true, 0.25 },
 	{ "wake", "wake/uring", "wake there and back, uring", true, 0 },
+	{ "sync", "sync/mutex", "mutex, lock and unlock", true, 2 },
+	{ "sync", "sync/semaphore", "semaphore, there and back", true, 8 },
 	{ "timer", "timer/1000", "arm and cancel, 1,000 armed", true, 0 },
 	{ "timer", "timer/1000000", "arm and cancel, 1,000,000 armed", true, 2 },
 	{ "timer", "timer/1000000", "arm and cancel, 1,000,000 armed", true, 0 },
@@ -200,6 +202,11 @@ TEST(wake_says_everything)
 {
 	need_two_cpus();
 	check_subject("wake");
+}
+
+TEST(sync_says_everything)
+{
+	check_subject("sync");
 }
 
 TEST(timer_says_everything)
@@ -431,6 +438,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(spawn_says_everything),
 		cmocka_unit_test(call_says_everything),
 		cmocka_unit_test(wake_says_everything),
+		cmocka_unit_test(sync_says_everything),
 		cmocka_unit_test(timer_says_everything),
 		cmocka_unit_test(io_says_everything),
 		cmocka_unit_test(memory_says_everything),

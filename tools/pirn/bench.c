@@ -31,6 +31,8 @@ static const struct subject subjects[] = {
 	  TWO_CPUS, bench_call },
 	{ "wake", "Calls to a core that sleeps; yardstick: a futex round trip",
 	  ANY_TWO_CPUS | INSTRUCTIONS | BACKEND, bench_wake },
+	{ "sync", "Mutex and semaphore of one core; yardstick: the swap", 0,
+	  bench_sync },
 	{ "timer", "A timer armed and taken back; yardstick: the same among fewer",
 	  0, bench_timer },
 	{ "io", "Random reads; yardstick: a bare io_uring loop at its best",

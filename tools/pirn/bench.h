@@ -86,6 +86,7 @@ int bench_switch(struct bench *bench);
 int bench_spawn(struct bench *bench);
 int bench_call(struct bench *bench);
 int bench_wake(struct bench *bench);
+int bench_sync(struct bench *bench);
 int bench_timer(struct bench *bench);
 int bench_io(struct bench *bench);
 int bench_memory(struct bench *bench);

@@ -29,6 +29,8 @@ static const struct subject subjects[] = {
 	  0, bench_spawn },
 	{ "call", "Calls to another core, both awake; yardstick: a cache-line ping-pong",
 	  TWO_CPUS, bench_call },
+	{ "post", "Functions sent to another core, awake; yardstick: the ping-pong",
+	  TWO_CPUS, bench_post },
 	{ "wake", "Calls to a core that sleeps; yardstick: a futex round trip",
 	  ANY_TWO_CPUS | INSTRUCTIONS | BACKEND, bench_wake },
 	{ "sync", "Mutex and semaphore of one core; yardstick: the swap", 0,

@@ -85,6 +85,7 @@ struct bench {
 int bench_switch(struct bench *bench);
 int bench_spawn(struct bench *bench);
 int bench_call(struct bench *bench);
+int bench_post(struct bench *bench);
 int bench_wake(struct bench *bench);
 int bench_sync(struct bench *bench);
 int bench_timer(struct bench *bench);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * pirn bench call: a function run on another core in a fiber that may park, and
- * its result brought back, or not waited for; both cores are awake.  Yardstick: the round trip of
+ * its result brought back; both cores are awake.  Yardstick: the round trip of
  * two cache lines between the same two threads, what two cores cannot be
  * quicker than.
  */
-#include <pirn/message.h>
-
 #include "bench.h"
 
 #define OUTSTANDING 64u
@@ -61,20 +59,6 @@ static uint64_t many_run(void *arg, uint64_t rounds)
 	return bench_clock(CLOCK_MONOTONIC) - from;
 }
 
-/* Without an end of their own: a call behind them tells when they have run. */
-static uint64_t post_run(void *arg, uint64_t rounds)
-{
-	struct calls *c = arg;
-	uint64_t from = bench_clock(CLOCK_MONOTONIC);
-
-	c->expected += rounds * OUTSTANDING + 1;
-	for (uint64_t n = 0; n < rounds * OUTSTANDING && !c->err; n++)
-		c->err = pirn_post(1, callee, c);
-	if (!c->err)
-		c->err = pirn_call(1, callee, c, NULL);
-	return bench_clock(CLOCK_MONOTONIC) - from;
-}
-
 static int main_fiber(void *arg)
 {
 	struct bench *bench = arg;
@@ -82,15 +66,11 @@ static int main_fiber(void *arg)
 	struct bench_work works[] = {
 		{ .key = "call/1", .name = "call and reply", .unit = "ns/call",
 		  .run = one_run, .arg = &c, .units = 1,
-		  .beside = { 3, BENCH_NONE }, .goal = 2.5 },
+		  .beside = { 2, BENCH_NONE }, .goal = 2.5 },
 		{ .key = "call/64", .name = "call and reply, 64 outstanding",
 		  .unit = "ns/call", .run = many_run, .arg = &c,
-		  .units = OUTSTANDING, .beside = { 3, BENCH_NONE },
+		  .units = OUTSTANDING, .beside = { 2, BENCH_NONE },
 		  .goal = 0.6 },
-		{ .key = "call/post", .name = "post, no reply",
-		  .unit = "ns/post", .run = post_run, .arg = &c,
-		  .units = OUTSTANDING, .beside = { 3, BENCH_NONE },
-		  .goal = 0.25 },
 		{ .name = "two-line ping-pong", .run = bench_pair_run,
 		  .arg = &bench_pingpong, .units = 1,
 		  .beside = { BENCH_NONE, BENCH_NONE }, .hidden = true },
@@ -100,7 +80,7 @@ static int main_fiber(void *arg)
 	err = bench_two_cpus(bench);
 	if (err)
 		return err;
-	err = bench_measure(bench, BENCH_TWO_CORES, works, 4);
+	err = bench_measure(bench, BENCH_TWO_CORES, works, 3);
 	if (c.err) {
 		complain("a call: %s", pirn_reason());
 		return c.err;

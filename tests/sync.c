@@ -229,6 +229,28 @@ TEST(what_is_waited_for_is_not_destroyed)
 	on_each_kind(destroy);
 }
 
+#ifdef PIRN_FIBER_FP
+/* Such a fiber stops another way: how its wait ended must come through that. */
+static void own_control_words(void)
+{
+	struct pirn_fiber_options opt = PIRN_FIBER_OPTIONS_INIT;
+	struct waiter w = { .call = call_wait, .result = WAITS };
+
+	opt.flags = PIRN_FIBER_FP;
+	kind->block(1);
+	check_eq(pirn_spawn_options(&w.fiber, &opt, waiter_run, &w), 0);
+	settle();
+	check_eq(w.result, WAITS);
+	waiter_break(&w, -ECANCELED);
+	check_eq(waiter_end(&w), -ECANCELED);
+}
+
+TEST(a_fiber_with_its_own_control_words_is_told_too)
+{
+	on_each_kind(own_control_words);
+}
+#endif
+
 /* --------------------------------------------------------- other places */
 
 static int try_from_there(void *arg)
@@ -342,6 +364,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_wait_ends_at_its_deadline_not_before),
 		cmocka_unit_test(to_try_is_not_to_wait),
 		cmocka_unit_test(what_is_waited_for_is_not_destroyed),
+#ifdef PIRN_FIBER_FP
+		cmocka_unit_test(a_fiber_with_its_own_control_words_is_told_too),
+#endif
 		cmocka_unit_test(another_core_is_refused),
 		cmocka_unit_test(outside_a_fiber_is_refused),
 		cmocka_unit_test(nothing_allocates),

@@ -20,9 +20,9 @@
  *   all, -EAGAIN when it would have to.  A call that need not wait succeeds
  *   whatever its deadline, and even when the fiber's scope has ended.
  *   Ending early.  A wait is ended by its deadline or by the end of the fiber's
- *   scope (-ECANCELED, or what the scope was ended with), and has exactly one
- *   result: 0, and the fiber has what it waited for, or an error, and it is as
- *   if it had never waited.  Exceptions say so at the call.
+ *   scope (-ECANCELED; -ETIMEDOUT when a deadline ended that), and has exactly
+ *   one result: 0, and the fiber has what it waited for, or an error, and it is
+ *   as if it had never waited.  Exceptions say so at the call.
  *   After a wait has ended the object is not touched again by it: the fiber that
  *   ended it may free the object at once when nobody else uses it.
  *   Errors of every call, not repeated below: -EPERM outside a fiber; -EXDEV.

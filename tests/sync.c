@@ -229,7 +229,6 @@ TEST(what_is_waited_for_is_not_destroyed)
 	on_each_kind(destroy);
 }
 
-#ifdef PIRN_FIBER_FP
 /* Such a fiber stops another way: how its wait ended must come through that. */
 static void own_control_words(void)
 {
@@ -249,7 +248,6 @@ TEST(a_fiber_with_its_own_control_words_is_told_too)
 {
 	on_each_kind(own_control_words);
 }
-#endif
 
 /* --------------------------------------------------------- other places */
 
@@ -364,9 +362,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_wait_ends_at_its_deadline_not_before),
 		cmocka_unit_test(to_try_is_not_to_wait),
 		cmocka_unit_test(what_is_waited_for_is_not_destroyed),
-#ifdef PIRN_FIBER_FP
 		cmocka_unit_test(a_fiber_with_its_own_control_words_is_told_too),
-#endif
 		cmocka_unit_test(another_core_is_refused),
 		cmocka_unit_test(outside_a_fiber_is_refused),
 		cmocka_unit_test(nothing_allocates),

@@ -245,7 +245,7 @@ static int come_and_go(void *arg)
 	struct rng rng = { 77 };
 	unsigned int round, *received = arg;
 
-	for (round = 0; round < scaled(3000, 100); round++) {
+	for (round = 0; round < scaled(3000, 100) || *received < 10; round++) {
 		unsigned int i = (unsigned int)rng_below(&rng, 4);
 		uint64_t value;
 

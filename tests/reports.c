@@ -327,6 +327,9 @@ TEST(valgrind_finds_nothing_in_a_clean_run)
 	check_exited(victim("clean", memcheck), 0);
 	check_says("ERROR SUMMARY: 0 errors");
 	check_says_not("switching stacks");
+	/* of linux-aio's polls Valgrind 3.19 says that it does not know them */
+	if (wanted_backend() != PIRN_BACKEND_AIO)
+		check_says_not("Warning");
 }
 
 TEST(valgrind_finds_a_leak_in_a_fiber)

@@ -48,10 +48,11 @@ struct pirn_fiber_info;
 
 /* What carries IO ops. */
 enum pirn_backend {
-	PIRN_BACKEND_AUTO = 0,	/* the first of the others that works here */
+	PIRN_BACKEND_AUTO = 0,	/* sim if PIRN_SIM is set, else what works first */
 	PIRN_BACKEND_KMOD,	/* /dev/pirn: block devices opened for direct IO */
 	PIRN_BACKEND_URING,	/* io_uring: files and block devices */
 	PIRN_BACKEND_AIO,	/* linux-aio and helper threads: the same */
+	PIRN_BACKEND_SIM,	/* simulated: see <pirn/sim.h> */
 	PIRN_BACKEND_LAST	/* not part of the API */
 };
 
@@ -176,7 +177,7 @@ PIRN_API int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg),
 PIRN_API int pirn_backend_probe(enum pirn_backend backend, char *reason,
 				size_t reason_bytes);
 
-/* "kmod", "uring", "aio", "auto"; NULL for a number that is none.  Anywhere. */
+/* "kmod", "uring", "aio", "sim", "auto"; NULL for a number that is none.  Anywhere. */
 PIRN_API const char *pirn_backend_name(enum pirn_backend backend);
 
 /* The backend of the runtime this fiber runs in, or -EPERM. */

@@ -519,6 +519,7 @@ static void aio_wake(struct pirn_core *core)
 const struct pirn_backend_ops pirn_aio_ops = {
 	.name = "aio",
 	.probe = aio_probe,
+	.cpus = pirn_host_cpus,
 	.run = pirn_host_run,
 	.core_start = aio_core_start,
 	.core_stop = aio_core_stop,

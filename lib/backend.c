@@ -3,11 +3,12 @@
 #include "backend.h"
 #include "lib.h"
 
-/* In the order of preference. */
+/* In the order of preference; a simulation only where it is asked for. */
 static const struct pirn_backend_ops *const backends[] = {
 	[PIRN_BACKEND_KMOD] = &pirn_kmod_ops,
 	[PIRN_BACKEND_URING] = &pirn_uring_ops,
 	[PIRN_BACKEND_AIO] = &pirn_aio_ops,
+	[PIRN_BACKEND_SIM] = &pirn_sim_ops,
 };
 
 const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend)
@@ -21,7 +22,16 @@ const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes)
 	size_t used = 0;
 
 	why[0] = '\0';
-	for (unsigned int i = 1; i < ARRAY_SIZE(backends); i++) {
+	if (pirn_sim_wanted()) {
+		if (!pirn_sim_ops.probe(reason, sizeof(reason))) {
+			snprintf(why, why_bytes,
+				 "backend sim: PIRN_SIM is set");
+			return &pirn_sim_ops;
+		}
+		snprintf(why, why_bytes, "PIRN_SIM: %s", reason);
+		return NULL;
+	}
+	for (unsigned int i = 1; i < PIRN_BACKEND_SIM; i++) {
 		if (!backends[i]->probe(reason, sizeof(reason))) {
 			char rest[256];
 

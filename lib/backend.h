@@ -19,6 +19,13 @@ struct pirn_backend_ops {
 	int (*probe)(char *why, size_t why_bytes);
 
 	/*
+	 * The CPUs that the runtime's options ask for, at most @max: how many, or
+	 * a negative errno.
+	 */
+	int (*cpus)(struct pirn_runtime *rt, int *cpus, unsigned int max,
+		    char *why, size_t why_bytes);
+
+	/*
 	 * Starts all cores of a prepared runtime, runs their turns until it stops,
 	 * and stops them: pirn_host_run(), or a simulator's own.
 	 */
@@ -87,6 +94,9 @@ struct pirn_backend_ops {
 extern const struct pirn_backend_ops pirn_kmod_ops;
 extern const struct pirn_backend_ops pirn_uring_ops;
 extern const struct pirn_backend_ops pirn_aio_ops;
+extern const struct pirn_backend_ops pirn_sim_ops;
+/* Whether the environment asks for a simulation: sim_env.c. */
+bool pirn_sim_wanted(void);
 
 /* NULL for a number that names none. */
 const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend);
@@ -94,6 +104,8 @@ const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend);
 const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes);
 
 /* What backends on a real kernel share: host.c, host_pool.c, host_file.c. */
+int pirn_host_cpus(struct pirn_runtime *rt, int *cpus, unsigned int max,
+		   char *why, size_t why_bytes);
 int pirn_host_run(struct pirn_runtime *rt, char *why, size_t why_bytes);
 uint64_t pirn_host_now(struct pirn_core *core);
 uint64_t pirn_host_seed(struct pirn_core *core);

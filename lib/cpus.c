@@ -77,7 +77,8 @@ static const char *parse(const char *list, struct chosen *chosen,
 				return "a range must go up";
 		}
 		for (int cpu = first; cpu <= last; cpu++) {
-			if (cpu >= set_cpus || !CPU_ISSET_S(cpu, bytes, set))
+			if (set && (cpu >= set_cpus ||
+				    !CPU_ISSET_S(cpu, bytes, set)))
 				return "this process may not run on one of them";
 			wrong = add(chosen, cpu);
 			if (wrong)
@@ -87,8 +88,8 @@ static const char *parse(const char *list, struct chosen *chosen,
 	return *at || at[-1] == ',' ? "not a number" : NULL;
 }
 
-int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, char *why,
-		    size_t why_bytes)
+int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, bool any,
+		    char *why, size_t why_bytes)
 {
 	struct chosen chosen = { .cpus = cpus, .max = max };
 	const char *wrong = NULL;
@@ -102,7 +103,7 @@ int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, char *why,
 		return set_cpus;
 	}
 	if (list)
-		wrong = parse(list, &chosen, set, bytes, set_cpus);
+		wrong = parse(list, &chosen, any ? NULL : set, bytes, set_cpus);
 	else
 		for (int cpu = 0; cpu < set_cpus && chosen.count < max; cpu++)
 			if (CPU_ISSET_S(cpu, bytes, set))

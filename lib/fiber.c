@@ -337,6 +337,7 @@ int pirn_yield(void)
 	if (unlikely(!core))
 		return -EPERM;
 	pirn_fiber_ready(core, core->current);
+	core->current->came = core->current;
 	return pirn_fiber_stop(core);
 }
 

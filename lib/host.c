@@ -140,6 +140,12 @@ static void run_turns(struct pirn_core *core)
 
 /* ---------------------------------------------------------------- threads */
 
+int pirn_host_cpus(struct pirn_runtime *rt, int *cpus, unsigned int max,
+		   char *why, size_t why_bytes)
+{
+	return pirn_cpus_parse(rt->opt.cpus, cpus, max, false, why, why_bytes);
+}
+
 /* Says how the start went and waits until it is known how all went. */
 static bool start_report(struct pirn_core *core, int err, const char *why)
 {
@@ -165,9 +171,13 @@ static bool start_report(struct pirn_core *core, int err, const char *why)
 static void *core_thread(void *arg)
 {
 	struct pirn_core *core = arg;
+	unsigned int cpu, node;
 	char why[192] = "";
 	int err;
 
+	/* This thread already runs where it stays. */
+	if (!getcpu(&cpu, &node))
+		core->node = (int)node;
 	err = pirn_core_start(core, why, sizeof(why));
 	if (start_report(core, err, why))
 		run_turns(core);

@@ -415,6 +415,7 @@ static void kmod_wake(struct pirn_core *core)
 const struct pirn_backend_ops pirn_kmod_ops = {
 	.name = "kmod",
 	.probe = kmod_probe,
+	.cpus = pirn_host_cpus,
 	.run = pirn_host_run,
 	.core_start = kmod_core_start,
 	.core_stop = kmod_core_stop,

@@ -115,6 +115,7 @@ struct pirn_fiber {
 	bool detached;
 	bool ended;
 	bool runnable;			/* left.c: when the runtime ended */
+	const void *came;		/* from this queue; itself: it yielded */
 	struct pirn_core *core;
 	int (*fn)(void *arg);
 	void *arg;
@@ -570,8 +571,11 @@ void pirn_panic(const char *format, ...)
 
 /* ----------------------------------------------------------------- cpus.c */
 
-/* Fills @cpus (room for @max) from a list, or the process's own when NULL. */
-int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, char *why,
-		    size_t why_bytes);
+/*
+ * Fills @cpus (room for @max) from a list, or the process's own when NULL.  @any:
+ * also with such as the process may not run on.
+ */
+int pirn_cpus_parse(const char *list, int *cpus, unsigned int max, bool any,
+		    char *why, size_t why_bytes);
 
 #endif /* PIRN_LIB_H */

@@ -130,6 +130,8 @@ static int backend_pick(struct pirn_runtime *rt, char *why, size_t why_bytes)
 	char reason[200];
 	int err;
 
+	if (rt->ops)
+		return 0;	/* a simulated node */
 	if (rt->opt.backend == PIRN_BACKEND_AUTO) {
 		rt->ops = pirn_backend_choose(why, why_bytes);
 		return rt->ops ? 0 : -ENODEV;
@@ -294,13 +296,9 @@ static int main_fiber_make(struct pirn_core *core, char *why, size_t why_bytes)
 
 int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 {
-	unsigned int cpu, node;
 	int err;
 
 	pirn_this_core = core;
-	/* This thread already runs where it stays. */
-	if (!getcpu(&cpu, &node))
-		core->node = (int)node;
 	core->turn_switches = PIRN_TURN_SWITCHES;
 	core->current = &core->reactor;
 	core->reactor.core = core;
@@ -390,17 +388,16 @@ int pirn_runtime_prepare(struct pirn_runtime *rt, const struct pirn_options *opt
 	cpus = calloc(PIRN_MAX_CORES, sizeof(*cpus));
 	if (!cpus)
 		return -ENOMEM;
-	count = pirn_cpus_parse(rt->opt.cpus, cpus, PIRN_MAX_CORES, why,
-				why_bytes);
+	err = backend_pick(rt, why, why_bytes);
+	if (err)
+		goto out;
+	message_give(opt, why);
+	count = rt->ops->cpus(rt, cpus, PIRN_MAX_CORES, why, why_bytes);
 	if (count < 0) {
 		err = count;
 		goto out;
 	}
 	rt->cores = (uint32_t)count;
-	err = backend_pick(rt, why, why_bytes);
-	if (err)
-		goto out;
-	message_give(opt, why);
 	err = cores_make(rt, cpus, why, why_bytes);
 	if (!err && rt->opt.flags & PIRN_REPORT_OVERFLOW) {
 		err = pirn_overflow_start(why, why_bytes);

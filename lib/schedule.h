@@ -40,6 +40,7 @@ static inline void pirn_fiber_ready(struct pirn_core *core,
 				    struct pirn_fiber *fiber)
 {
 	fiber->woken = 0;
+	fiber->came = NULL;
 	pirn_queue_push(&core->runnable, fiber);
 }
 

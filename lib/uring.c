@@ -421,6 +421,7 @@ static void uring_wake(struct pirn_core *core)
 const struct pirn_backend_ops pirn_uring_ops = {
 	.name = "uring",
 	.probe = uring_probe,
+	.cpus = pirn_host_cpus,
 	.run = pirn_host_run,
 	.core_start = uring_core_start,
 	.core_stop = uring_core_stop,

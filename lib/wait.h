@@ -51,12 +51,15 @@ static inline void pirn_waiters_remove(struct pirn_wait *wait)
 static inline void pirn_wait_end(struct pirn_core *core, struct pirn_wait *wait,
 				 int result)
 {
-	if (wait->in)
+	const struct pirn_waiters *in = wait->in;
+
+	if (in)
 		pirn_waiters_remove(wait);
 	wait->result = result;
 	wait->fiber->wait = NULL;
 	pirn_fiber_ready(core, wait->fiber);
 	wait->fiber->woken = result;
+	wait->fiber->came = in;
 }
 
 /*

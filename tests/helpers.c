@@ -193,6 +193,9 @@ uint64_t clock_ns(void)
 {
 	struct timespec ts;
 
+	/* there is no other way to virtual time */
+	if (pirn_backend_current() == PIRN_BACKEND_SIM)
+		return pirn_now();
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
@@ -200,7 +203,13 @@ uint64_t clock_ns(void)
 void nap_ms(unsigned int ms)
 {
 	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
+	uint64_t until = clock_ns() + ms * 1000000ull;
 
+	if (pirn_backend_current() == PIRN_BACKEND_SIM) {
+		while (clock_ns() < until)
+			;
+		return;
+	}
 	while (nanosleep(&ts, &ts) && errno == EINTR)
 		;
 }
@@ -215,7 +224,20 @@ enum pirn_backend wanted_backend(void)
 		return PIRN_BACKEND_AIO;
 	if (strcmp(name, "kmod") == 0)
 		return PIRN_BACKEND_KMOD;
+	if (strcmp(name, "sim") == 0)
+		return PIRN_BACKEND_SIM;
 	check_failed(__FILE__, __LINE__, "PIRN_TEST_BACKEND=%s is no backend", name);
+}
+
+bool simulated(void)
+{
+	return wanted_backend() == PIRN_BACKEND_SIM;
+}
+
+void not_simulated(const char *why)
+{
+	if (simulated())
+		skip_case("the simulator: %s", why);
 }
 
 /*
@@ -295,7 +317,7 @@ int run_on_cores(const struct pirn_options *opt, int (*fn)(void *arg), void *arg
 
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof(set), &set);
-	if (CPU_COUNT(&set) < 2)
+	if (CPU_COUNT(&set) < 2 && wanted_backend() != PIRN_BACKEND_SIM)
 		skip_case("needs two CPUs, has one");
 	return run_on(opt, fn, arg);
 }

@@ -128,10 +128,15 @@ size_t first_wrong(const void *buf, size_t bytes, uint64_t offset, uint64_t seed
 				     (unsigned long long)(offset));           \
 	} while (0)
 
-/* CLOCK_MONOTONIC, asked of the kernel and not of the library. */
+/* CLOCK_MONOTONIC, asked of the kernel and not of the library where there is one. */
 uint64_t clock_ns(void);
 /* Sleeps the thread, whatever runs on it. */
 void nap_ms(unsigned int ms);
+
+/* Whether the wanted backend is the simulator; then time is virtual. */
+bool simulated(void);
+/* Skips a case that the simulator cannot carry, saying why. */
+void not_simulated(const char *why);
 
 /* The backend the program was told to test: $PIRN_TEST_BACKEND, or uring. */
 enum pirn_backend wanted_backend(void);

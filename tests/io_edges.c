@@ -195,10 +195,12 @@ static int buffered(void *arg)
 	check_eq(pirn_pread(file, buf + 2001, 5000, 77), 1001);
 	check_filled(buf + 2001, 1001, 0, 2);
 	check_eq(pirn_pread(file, buf, 1, 1078), 0);
-	fd = must(open(path, O_RDONLY));
-	check_eq(pread(fd, text, 100, 77), 100);
-	check_filled(text, 96, 0, 2);
-	close(fd);
+	if (!simulated()) {
+		fd = must(open(path, O_RDONLY));
+		check_eq(pread(fd, text, 100, 77), 100);
+		check_filled(text, 96, 0, 2);
+		close(fd);
+	}
 	/* still IO memory only */
 	check_eq(pirn_pread(file, text, 10, 0), -EFAULT);
 	check_eq(pirn_fsync(file), 0);

@@ -57,7 +57,7 @@ static bool sleep_all(struct sleepers *s, uint64_t head_start)
 	for (i = 0; i < s->n; i++)
 		check_eq(pirn_join(fiber[i], NULL), 0);
 	check_eq(s->woken, s->n);
-	for (i = 1; in_time && i < s->n; i++)
+	for (i = 1; in_time && i < s->n && !simulated(); i++)
 		check_op(s->woken_deadline[i - 1], <=, s->woken_deadline[i]);
 	free(fiber);
 	return in_time;
@@ -234,6 +234,7 @@ static int others_busy(void *arg)
 
 TEST(a_sleep_ends_while_another_core_is_busy)
 {
+	not_simulated("a fiber that spins stops every core");
 	run_on_cores(NULL, others_busy, NULL);
 }
 

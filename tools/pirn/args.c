@@ -181,5 +181,5 @@ enum pirn_backend args_backend(const char *text)
 		if (!strcmp(pirn_backend_name(b), text))
 			return b;
 	}
-	args_bad("--backend is auto, kmod, uring or aio, not '%s'", text);
+	args_bad("--backend is auto, kmod, uring, aio or sim, not '%s'", text);
 }

@@ -39,6 +39,8 @@ static const struct subject subjects[] = {
 	  0, bench_timer },
 	{ "io", "Random reads; yardstick: a bare io_uring loop at its best",
 	  IO | INSTRUCTIONS | BACKEND, bench_io },
+	{ "sim", "A read in the simulator; yardstick: copying the page", 0,
+	  bench_sim },
 	{ "memory", "Bytes of a fiber that sleeps, and what they are", 0,
 	  bench_memory },
 };

@@ -90,6 +90,7 @@ int bench_wake(struct bench *bench);
 int bench_sync(struct bench *bench);
 int bench_timer(struct bench *bench);
 int bench_io(struct bench *bench);
+int bench_sim(struct bench *bench);
 int bench_memory(struct bench *bench);
 
 /* ---------------------------------------------------------- bench_measure.c */

@@ -38,6 +38,7 @@ int info_command(int argc, char **argv);
 int cp_command(int argc, char **argv);
 int stat_command(int argc, char **argv);
 int bench_command(int argc, char **argv);
+int sim_command(int argc, char **argv);
 
 /* args.c: command lines. */
 

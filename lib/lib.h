@@ -115,7 +115,7 @@ struct pirn_fiber {
 	bool detached;
 	bool ended;
 	bool runnable;			/* left.c: when the runtime ended */
-	const void *came;		/* from this queue; itself: it yielded */
+	const void *came;		/* of this queue or sender; itself: it yielded */
 	struct pirn_core *core;
 	int (*fn)(void *arg);
 	void *arg;

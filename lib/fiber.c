@@ -336,8 +336,7 @@ int pirn_yield(void)
 
 	if (unlikely(!core))
 		return -EPERM;
-	pirn_fiber_ready(core, core->current);
-	core->current->came = core->current;
+	pirn_fiber_ready_as(core, core->current, PIRN_CAME_YIELDED);
 	return pirn_fiber_stop(core);
 }
 

@@ -104,18 +104,29 @@ struct pirn_wait {
 };
 
 /*
+ * How a fiber became runnable: what a simulator that runs fibers in another
+ * order must keep.
+ */
+enum pirn_came {
+	PIRN_CAME,			/* in no order to rely on */
+	PIRN_CAME_YIELDED,		/* after all that were runnable */
+	PIRN_CAME_IN_ORDER,		/* after those of the same queue or sender */
+};
+
+/*
  * Lies at the top of its own stack; the stack pools keep it in a free list.  What
  * every fiber needs is in the first three lines of the cache.
  */
 struct pirn_fiber {
 	void *sp;			/* while it does not run */
 	struct pirn_fiber *next;	/* in the one queue it is in */
+	uint32_t came;			/* enum pirn_came; one store sets both */
 	int woken;			/* what the call it stopped in returns */
+	const void *came_of;		/* which queue or sender */
 	bool permit;			/* unparked before it parked */
 	bool detached;
 	bool ended;
 	bool runnable;			/* left.c: when the runtime ended */
-	const void *came;		/* of this queue or sender; itself: it yielded */
 	struct pirn_core *core;
 	int (*fn)(void *arg);
 	void *arg;

@@ -128,7 +128,8 @@ static int post_begin(struct pirn_core *core, struct pirn_inbox *in,
 	fiber->from = (uint16_t)(in - core->in);
 	fiber->nested = true;
 	pirn_fiber_ready(core, fiber);
-	fiber->came = in;
+	fiber->came = PIRN_CAME_IN_ORDER;
+	fiber->came_of = in;
 	/*
 	 * Before (F) in mailbox.c: who has seen a post taken sees it begun, or
 	 * knows that it is delayed.
@@ -195,7 +196,8 @@ static void receive_call(struct pirn_core *core, uint32_t from,
 	if (message->kind == PIRN_MESSAGE_SCOPE_CALL)
 		pirn_scope_serve(core, fiber, message->deadline);
 	pirn_fiber_ready(core, fiber);
-	fiber->came = &core->in[from];
+	fiber->came = PIRN_CAME_IN_ORDER;
+	fiber->came_of = &core->in[from];
 }
 
 static void receive_reply(struct pirn_core *core,

@@ -36,12 +36,19 @@ static inline struct pirn_fiber *pirn_fiber_next(struct pirn_core *core)
 	return next;
 }
 
+static inline void pirn_fiber_ready_as(struct pirn_core *core,
+				       struct pirn_fiber *fiber,
+				       enum pirn_came came)
+{
+	fiber->came = came;
+	fiber->woken = 0;
+	pirn_queue_push(&core->runnable, fiber);
+}
+
 static inline void pirn_fiber_ready(struct pirn_core *core,
 				    struct pirn_fiber *fiber)
 {
-	fiber->woken = 0;
-	fiber->came = NULL;
-	pirn_queue_push(&core->runnable, fiber);
+	pirn_fiber_ready_as(core, fiber, PIRN_CAME);
 }
 
 /* Stops the current fiber until pirn_fiber_ready(); the only way to park. */

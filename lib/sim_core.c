@@ -234,8 +234,10 @@ static uint64_t sim_seed(struct pirn_core *core)
 static bool may_pass(const struct pirn_fiber *fiber,
 		     const struct pirn_fiber *earlier)
 {
-	return fiber->came != fiber &&
-	       (!fiber->came || fiber->came != earlier->came);
+	return fiber->came == PIRN_CAME ||
+	       (fiber->came == PIRN_CAME_IN_ORDER &&
+		(earlier->came != PIRN_CAME_IN_ORDER ||
+		 fiber->came_of != earlier->came_of));
 }
 
 /* One of the first of the list, that may pass all before it. */

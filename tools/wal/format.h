@@ -157,8 +157,20 @@ struct wal_shard {
 	uint32_t *map;		/* each page's CRC on disk; 0: never written */
 };
 
+/* What a shard's core is asked to do. */
+struct wal_call {
+	struct wal_shard *s;
+	int (*fn)(struct wal_shard *s);	/* or a commit, or a read: */
+	struct wal_commit commit;
+	uint64_t key;
+	struct wal_slot *out;
+	struct pirn_fiber *fiber;
+};
+
 struct wal {
 	struct wal_shard *shard;
+	struct wal_call *call;	/* one a shard, to open and close */
+	struct pirn_file *file;
 	uint32_t shards;
 	uint32_t cores;
 	struct wal_options opt;
@@ -252,7 +264,7 @@ int wal_fail(struct wal_shard *s, int err, const char *format, ...)
 int wal_read(struct wal_shard *s, void *buf, size_t bytes, uint64_t offset);
 int wal_write(struct wal_shard *s, const void *buf, size_t bytes, uint64_t offset);
 int wal_flush(struct wal_shard *s);
-int wal_file_open(struct wal_shard *s, int flags);
+int wal_file_open(struct wal *wal, int flags);
 /* The newer superblock that is right, or -EBADMSG. */
 int wal_super_read(struct wal_shard *s, struct wal_super *super);
 /* To the copy of its turn; durable when it returns. */

@@ -19,15 +19,16 @@ struct wal *wal_make(const char *path, uint32_t shards,
 	if (!wal)
 		return NULL;
 	wal->shard = calloc(shards, sizeof(*wal->shard));
-	if (!wal->shard) {
-		free(wal);
+	wal->call = calloc(shards, sizeof(*wal->call));
+	if (!wal->shard || !wal->call) {
+		wal_free(wal);
 		return NULL;
 	}
+	wal->shards = shards;
 	if (opt)
 		wal->opt = *opt;
 	if (!wal->opt.frames)
 		wal->opt.frames = 256;
-	wal->shards = shards;
 	wal->cores = (uint32_t)pirn_core_count();
 	snprintf(wal->path, sizeof(wal->path), "%s", path);
 	for (uint32_t i = 0; i < shards; i++) {
@@ -159,14 +160,13 @@ int wal_init(struct wal **out, const char *path, const struct wal_shape *shape)
 	err = shape_super(shape, &super);
 	if (err)
 		return wal_fail(s, err, "the shape does not fit");
-	err = wal_file_open(s, O_RDWR | O_CREAT);
+	err = wal_file_open(wal, O_RDWR | O_CREAT);
 	if (err)
 		return err;
 	err = make_room(s, shape);
 	/* Shard 0 last: a store is there when its superblock is. */
 	for (uint32_t i = shape->shards; i-- > 0 && !err;) {
 		s = &wal->shard[i];
-		s->file = wal->shard->file;
 		s->super = super;
 		s->super.shard = i;
 		s->base = i * shape->shard_bytes;
@@ -176,6 +176,6 @@ int wal_init(struct wal **out, const char *path, const struct wal_shape *shape)
 	}
 	if (!err)
 		err = sync_name(path);
-	pirn_close(wal->shard->file);
+	pirn_close(wal->file);
 	return err;
 }

@@ -244,15 +244,24 @@ void wal_checkpoint_start(struct wal_shard *s)
 
 /* ------------------------------------------------------- opening and closing */
 
-int wal_file_open(struct wal_shard *s, int flags)
+/*
+ * One handle for all shards, although each could have its own.  A flush is of the
+ * whole device, so when one fails, writes of every shard may be lost: pirn_fsync()
+ * gives the error again to all who use the handle, and each of them stops.  With
+ * a handle each, the next shard's flush would succeed and mean nothing.
+ */
+int wal_file_open(struct wal *wal, int flags)
 {
-	int err = pirn_open(&s->file, s->wal->path, flags, 0600);
+	struct wal_shard *s = wal->shard;
+	int err = pirn_open(&wal->file, wal->path, flags, 0600);
 
 	if (err)
-		return wal_fail(s, err, "%s", s->wal->path);
-	if (WAL_BLOCK % pirn_block_bytes(s->file))
-		return wal_fail(s, -EINVAL, "%s: blocks of %u bytes", s->wal->path,
-				pirn_block_bytes(s->file));
+		return wal_fail(s, err, "%s", wal->path);
+	for (uint32_t i = 0; i < wal->shards; i++)
+		wal->shard[i].file = wal->file;
+	if (WAL_BLOCK % pirn_block_bytes(wal->file))
+		return wal_fail(s, -EINVAL, "%s: blocks of %u bytes", wal->path,
+				pirn_block_bytes(wal->file));
 	return 0;
 }
 
@@ -261,9 +270,6 @@ static int open_shard(struct wal_shard *s)
 	uint32_t crc;
 	int err;
 
-	err = wal_file_open(s, O_RDWR);
-	if (err)
-		return err;
 	err = wal_super_read(s, &s->super);
 	if (err)
 		return wal_fail(s, err, "no superblock can be read");
@@ -296,28 +302,16 @@ static int close_shard(struct wal_shard *s)
 
 	while (s->leading || s->queue || s->checkpointing)
 		wal_wait(s);
-	if (s->file && !s->error) {
+	if (s->group && !s->error) {
 		s->image_from = s->head;
 		err = checkpoint(s, s->super.epoch);
 	}
 	wal_pages_stop(s);
 	pirn_buf_free(s->group);
-	if (s->file)
-		pirn_close(s->file);
-	s->file = NULL;
 	return err ? err : s->error;
 }
 
 /* ---------------------------------------------------- to the core of a shard */
-
-struct call {
-	struct wal_shard *s;
-	int (*fn)(struct wal_shard *s);	/* or a commit, or a read: */
-	struct wal_commit commit;
-	uint64_t key;
-	struct wal_slot *out;
-	struct pirn_fiber *fiber;
-};
 
 static int get_here(struct wal_shard *s, uint64_t key, struct wal_slot *out)
 {
@@ -333,7 +327,7 @@ static int get_here(struct wal_shard *s, uint64_t key, struct wal_slot *out)
 
 static int there(void *arg)
 {
-	struct call *c = arg;
+	struct wal_call *c = arg;
 
 	if (c->fn)
 		return c->fn(c->s);
@@ -344,7 +338,7 @@ static int there(void *arg)
 
 static int to_shard(void *arg)
 {
-	struct call *c = arg;
+	struct wal_call *c = arg;
 	unsigned int core = c->s->index % c->s->wal->cores;
 	int err, result = 0;
 
@@ -357,23 +351,21 @@ static int to_shard(void *arg)
 /* Runs fn for every shard on its core, all at once; the first error. */
 static int each_shard(struct wal *wal, int (*fn)(struct wal_shard *s))
 {
-	struct call *calls = calloc(wal->shards, sizeof(*calls));
 	uint32_t made;
 	int err = 0, first = 0, result = 0;
 
-	if (!calls)
-		return -ENOMEM;
 	for (made = 0; made < wal->shards; made++) {
-		calls[made] = (struct call){ .s = &wal->shard[made], .fn = fn };
-		first = pirn_spawn(&calls[made].fiber, to_shard, &calls[made]);
+		struct wal_call *c = &wal->call[made];
+
+		*c = (struct wal_call){ .s = &wal->shard[made], .fn = fn };
+		first = pirn_spawn(&c->fiber, to_shard, c);
 		if (first)
 			break;
 	}
 	for (uint32_t i = 0; i < made; i++) {
-		err = pirn_join(calls[i].fiber, &result);
+		err = pirn_join(wal->call[i].fiber, &result);
 		first = first ? first : err ? err : result;
 	}
-	free(calls);
 	return first;
 }
 
@@ -389,15 +381,14 @@ int wal_open(struct wal **out, const char *path, const struct wal_options *opt)
 	*out = wal;
 	if (!wal)
 		return -ENOMEM;
-	err = wal_file_open(wal->shard, O_RDONLY);
+	err = wal_file_open(wal, O_RDONLY);
 	if (err)
 		return err;
 	err = wal_super_read(wal->shard, &super);
-	pirn_close(wal->shard->file);
-	wal->shard->file = NULL;
 	if (err)
 		return wal_fail(wal->shard, err, "%s holds no store that can be read",
 				path);
+	pirn_close(wal->file);
 	wal_free(wal);
 	wal = wal_make(path, super.shards, opt);
 	*out = wal;
@@ -407,23 +398,31 @@ int wal_open(struct wal **out, const char *path, const struct wal_options *opt)
 		wal->shard[i].base = i * super.shard_bytes;
 		wal->shard[i].salt = super.salt + i;
 	}
-	return each_shard(wal, open_shard);
+	err = wal_file_open(wal, O_RDWR);
+	return err ? err : each_shard(wal, open_shard);
 }
 
 int wal_close(struct wal *wal)
 {
-	return each_shard(wal, close_shard);
+	int err = each_shard(wal, close_shard);
+
+	if (wal->file)
+		pirn_close(wal->file);
+	wal->file = NULL;
+	return err;
 }
 
 void wal_free(struct wal *wal)
 {
-	for (uint32_t i = 0; wal && i < wal->shards; i++) {
+	for (uint32_t i = 0; wal && wal->shard && i < wal->shards; i++) {
 		free(wal->shard[i].frame);
 		free(wal->shard[i].where);
 		free(wal->shard[i].map);
 	}
-	if (wal)
+	if (wal) {
 		free(wal->shard);
+		free(wal->call);
+	}
 	free(wal);
 }
 
@@ -440,7 +439,7 @@ uint32_t wal_shards(const struct wal *wal)
 int wal_commit(struct wal *wal, const struct wal_write *writes, unsigned int n)
 {
 	struct wal_write mine[WAL_WRITES];
-	struct call c = { .commit = { .writes = mine, .n = n } };
+	struct wal_call c = { .commit = { .writes = mine, .n = n } };
 
 	if (!n || n > WAL_WRITES)
 		return -EINVAL;
@@ -460,7 +459,7 @@ int wal_commit(struct wal *wal, const struct wal_write *writes, unsigned int n)
 int wal_get(struct wal *wal, uint64_t key, void *value)
 {
 	struct wal_slot slot;
-	struct call c = { .key = key / wal->shards, .out = &slot };
+	struct wal_call c = { .key = key / wal->shards, .out = &slot };
 	int bytes;
 
 	if (key >= wal_capacity(wal))

@@ -399,7 +399,18 @@ int wal_open(struct wal **out, const char *path, const struct wal_options *opt)
 		wal->shard[i].salt = super.salt + i;
 	}
 	err = wal_file_open(wal, O_RDWR);
-	return err ? err : each_shard(wal, open_shard);
+	if (err)
+		return err;
+	/*
+	 * What can be read need not be durable: the last run may have ended just
+	 * after a write of the log that failed, or was not answered yet, and the
+	 * device still has it in its cache.  Recovery would put it into the pages,
+	 * and the next crash could take it out of the log again.
+	 */
+	err = wal_flush(wal->shard);
+	if (err)
+		return wal_fail(wal->shard, err, "%s cannot be flushed", path);
+	return each_shard(wal, open_shard);
 }
 
 int wal_close(struct wal *wal)

@@ -3,6 +3,8 @@
 
 #include "oracle.h"
 
+bool oracle_alike;
+
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
@@ -15,6 +17,9 @@ static uint32_t make_value(uint64_t key, uint32_t version, char *value)
 {
 	uint64_t seed = mix(key * 0x9e3779b97f4a7c15u + version), word;
 	uint32_t bytes = 4 + (uint32_t)(seed % (WAL_VALUE_BYTES - 3)), i;
+
+	if (oracle_alike)
+		bytes = 64;
 
 	memcpy(value, &version, 4);
 	for (i = 4; i < bytes; i++) {
@@ -48,12 +53,12 @@ unsigned int oracle_begin(struct oracle_writer *w, uint64_t random,
 
 	*c = (struct oracle_commit){
 		.version = ++w->version,
-		.n = (uint8_t)(1 + random % WAL_WRITES),
+		.n = oracle_alike ? 1 : (uint8_t)(1 + random % WAL_WRITES),
 	};
 	for (unsigned int i = 0; i < c->n; i++) {
 		random = mix(random + i + 1);
 		c->key[i] = (uint8_t)(random % w->keys);
-		c->gone[i] = (random >> 32) % 8 == 0;
+		c->gone[i] = !oracle_alike && (random >> 32) % 8 == 0;
 		/* Of a key twice in one commit the last counts, removed or not. */
 		writes[i] = (struct wal_write){
 			.key = w->key[c->key[i]], .value = values[i],
@@ -112,13 +117,14 @@ static bool same(const struct oracle_writer *w, const uint32_t *found,
 	return true;
 }
 
-bool oracle_found(struct oracle_writer *w, const uint32_t *found, bool any)
+bool oracle_found(struct oracle_writer *w, const uint32_t *found,
+		  unsigned int lost)
 {
 	uint32_t state[ORACLE_KEYS] = { 0 }, best[ORACLE_KEYS];
 	unsigned int k, at = UINT32_MAX;
 
 	for (k = 0;; k++) {
-		if ((any || k >= w->acked) && same(w, found, state)) {
+		if (k + lost >= w->acked && same(w, found, state)) {
 			at = k;
 			memcpy(best, state, sizeof(best));
 		}

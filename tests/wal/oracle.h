@@ -37,6 +37,12 @@ struct oracle_writer {
 	uint32_t version;
 };
 
+/*
+ * All commits are of one record and equally long: then the records of one run of
+ * the engine lie where those of the run before did.
+ */
+extern bool oracle_alike;
+
 /* A new commit of random keys: @writes, with values in @values. */
 unsigned int oracle_begin(struct oracle_writer *w, uint64_t random,
 			  struct wal_write *writes,
@@ -57,14 +63,15 @@ bool oracle_read(struct oracle_writer *w, unsigned int key, unsigned int acked,
 		 uint32_t before, const char *value, int bytes);
 
 /*
- * All keys as found after opening: versions, or UNREADABLE.  With @any a store
- * as after any number of commits is right, else only those told of or one more.
- * False: it is as after none of these.  The commits that are not there are
- * forgotten, and must not come back.
+ * All keys as found after opening: versions, or UNREADABLE.  Right is a store as
+ * after the commits told of, or one more, or up to @lost less.  False: it is as
+ * after none of these.  Commits that are not there are forgotten, and must not
+ * come back.
  */
 #define ORACLE_UNREADABLE UINT32_MAX
 #define ORACLE_GARBAGE (UINT32_MAX - 1)	/* a value that was never written */
-bool oracle_found(struct oracle_writer *w, const uint32_t *found, bool any);
+bool oracle_found(struct oracle_writer *w, const uint32_t *found,
+		  unsigned int lost);
 
 /* The version a value says, ORACLE_GARBAGE when it is not one of this key. */
 uint32_t oracle_version(uint64_t key, const char *value, int bytes);

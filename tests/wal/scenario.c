@@ -33,6 +33,7 @@ static struct scenario {
 	unsigned int per_life;	/* commits of a writer in one life */
 	unsigned int running;
 	bool open;		/* this life came to its work */
+	bool soon;		/* crash early in the next one */
 	struct oracle_writer w[ORACLE_WRITERS];
 } sc;
 
@@ -153,9 +154,13 @@ static void look_at_all(void)
 				failed("key %" PRIu64 " cannot be read after opening: %d",
 				       w->key[k], bytes);
 		}
-		if (oracle_found(w, found, args.detect))
+		/*
+		 * Of a log whose very end is bad nothing tells that it was not
+		 * torn: one group, in which a writer has one commit at most.
+		 */
+		if (oracle_found(w, found, args.detect ? 1 : 0))
 			continue;
-		failed("shard %u is not as after %u to %u commits of writer %u",
+		failed("shard %u is not as after %u or %u commits of writer %u",
 		       w->shard, w->acked, w->n, i);
 		for (unsigned int k = 0; k < w->keys && args.verbose; k++)
 			printf("  key %" PRIu64 ": found %u, told of %u\n",
@@ -220,7 +225,9 @@ static bool live(void)
 		failed("pirn_sim_start: %d: %s", err, pirn_sim_message(sc.sim));
 		return false;
 	}
-	if (pick(0, 7))
+	if (sc.soon)
+		until = pirn_sim_now(sc.sim) + pick(200000, 1500000);
+	else if (pick(0, 7))
 		until = pirn_sim_now(sc.sim) + pick(0, 1ull << pick(15, 25));
 	err = pirn_sim_run(sc.sim, until);
 	totals.lives++;
@@ -239,6 +246,8 @@ static bool live(void)
 		       sc.wal ? wal_why(sc.wal) : "");
 	if (result && result != -EIO && !args.detect)
 		failed("the store cannot be opened: %d", result);
+	/* Recovery after a failed write is worth a crash in the midst of it. */
+	sc.soon = !sc.soon && err != PIRN_SIM_TIME && wal_why(sc.wal)[0];
 	totals.failed_open += result == -EIO;
 	totals.refused += result && result != -EIO;
 	wal_free(sc.wal);
@@ -262,7 +271,7 @@ static void choose_faults(struct pirn_sim_options *opt)
 		{ PIRN_SIM_TORN, 1000000, 0, false },
 		{ PIRN_SIM_NAMES, 1000000, 0, false },
 		{ PIRN_SIM_EIO_READ, 5000, 8, false },
-		{ PIRN_SIM_EIO_WRITE, 5000, 4, false },
+		{ PIRN_SIM_EIO_WRITE, 10000, 8, false },
 		{ PIRN_SIM_EIO_FSYNC, 50000, 2, false },
 		{ PIRN_SIM_SLOW, 50000, 0, false },
 		{ PIRN_SIM_STUCK, 2000, 4, false },
@@ -298,6 +307,7 @@ static void shape(void)
 	};
 	sc.shape.shard_bytes = sc.shape.log_bytes + (512u << 10);
 	sc.opt = (struct wal_options){ .no_flush = args.no_flush };
+	oracle_alike = pick(0, 3) == 0;
 	sc.per_life = (unsigned int)pick(2, 40);
 	per_shard = (unsigned int)pick(1, 6);
 	pages = (unsigned int)pick(8, 100);
@@ -335,6 +345,7 @@ bool scenario_run(const struct pirn_sim_options *from)
 	opt.block_bytes = opt.seed & 1 ? 512 : 4096;
 	sc.seed = opt.seed;
 	sc.failed = false;
+	sc.soon = false;
 	err = pirn_sim_create(&sc.sim, &opt, why, sizeof(why));
 	if (err) {
 		printf("seed %" PRIu64 ": pirn_sim_create: %s\n", sc.seed, why);

@@ -18,7 +18,7 @@
 
 static int usage(const char *mistake)
 {
-	fprintf(stderr, "sim: %s; [--seeds N] [--first S] [--set survive|detect] [--no-flush] [--verbose]\n",
+	fprintf(stderr, "sim: %s; [--seeds N] [--first S] [--set survive|detect] [--faults LIST] [--no-flush] [--verbose]\n",
 		mistake);
 	return 2;
 }
@@ -43,6 +43,7 @@ int main(int argc, char **argv)
 		{ "seeds", required_argument, NULL, 'n' },
 		{ "first", required_argument, NULL, 'f' },
 		{ "set", required_argument, NULL, 's' },
+		{ "faults", required_argument, NULL, 'F' },
 		{ "no-flush", no_argument, NULL, 'x' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 }
@@ -50,7 +51,7 @@ int main(int argc, char **argv)
 	struct pirn_sim_options opt = PIRN_SIM_OPTIONS_INIT;
 	uint64_t seeds = 100, first = 1, seed;
 	struct timespec from, to;
-	char why[256];
+	char why[256], text[256];
 	int c, err;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -65,6 +66,11 @@ int main(int argc, char **argv)
 			scenario_args.detect = !strcmp(optarg, "detect");
 			if (!scenario_args.detect && strcmp(optarg, "survive"))
 				return usage("--set is survive or detect");
+			break;
+		case 'F':
+			snprintf(text, sizeof(text), "faults=%s", optarg);
+			if (pirn_sim_options_parse(&opt, text, why, sizeof(why)))
+				return usage(why);
 			break;
 		case 'x':
 			scenario_args.no_flush = true;

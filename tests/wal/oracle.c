@@ -3,6 +3,8 @@
 
 #include "oracle.h"
 
+#define ORACLE_PAGE 31	/* records of a page of the engine */
+
 bool oracle_alike;
 
 static uint64_t mix(uint64_t x)
@@ -10,6 +12,27 @@ static uint64_t mix(uint64_t x)
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
 	return x ^ x >> 31;
+}
+
+uint64_t oracle_random(uint64_t seed, uint64_t a, uint64_t b)
+{
+	return mix(mix(seed * 0x9e3779b97f4a7c15u + a) + b + 1);
+}
+
+void oracle_layout(struct oracle_writer *w, unsigned int writers,
+		   unsigned int shards, unsigned int pages)
+{
+	unsigned int per_shard = (writers + shards - 1) / shards;
+
+	for (unsigned int i = 0; i < writers; i++) {
+		w[i].shard = i % shards;
+		for (unsigned int k = 0; k < w[i].keys; k++) {
+			uint64_t n = k * per_shard + i / shards;
+
+			w[i].key[k] = (n % pages * ORACLE_PAGE + n / pages) *
+				      shards + w[i].shard;
+		}
+	}
 }
 
 /* Length and every byte follow from key and version. */

@@ -38,10 +38,20 @@ struct oracle_writer {
 };
 
 /*
+ * Keys for @writers writers, each with as many as its `keys` says: on @pages
+ * pages that all share, the writers of a shard each in slots of its own.
+ */
+void oracle_layout(struct oracle_writer *w, unsigned int writers,
+		   unsigned int shards, unsigned int pages);
+
+/*
  * All commits are of one record and equally long: then the records of one run of
  * the engine lie where those of the run before did.
  */
 extern bool oracle_alike;
+
+/* 64 bits that follow from three numbers. */
+uint64_t oracle_random(uint64_t seed, uint64_t a, uint64_t b);
 
 /* A new commit of random keys: @writes, with values in @values. */
 unsigned int oracle_begin(struct oracle_writer *w, uint64_t random,

@@ -313,19 +313,9 @@ static void shape(void)
 	pages = (unsigned int)pick(8, 100);
 	sc.writers = sc.shape.shards * per_shard;
 	memset(sc.w, 0, sizeof(sc.w));
-	for (unsigned int i = 0; i < sc.writers; i++) {
-		struct oracle_writer *w = &sc.w[i];
-
-		/* Pages that all share; in them each has slots of its own. */
-		w->shard = i % sc.shape.shards;
-		w->keys = (unsigned int)pick(1, ORACLE_KEYS);
-		for (unsigned int k = 0; k < w->keys; k++) {
-			uint64_t n = k * per_shard + i / sc.shape.shards;
-
-			w->key[k] = (n % pages * 31 + n / pages) *
-				    sc.shape.shards + w->shard;
-		}
-	}
+	for (unsigned int i = 0; i < sc.writers; i++)
+		sc.w[i].keys = (unsigned int)pick(1, ORACLE_KEYS);
+	oracle_layout(sc.w, sc.writers, sc.shape.shards, pages);
 }
 
 bool scenario_run(const struct pirn_sim_options *from)

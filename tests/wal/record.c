@@ -3,7 +3,7 @@
  * Usage: record DEVICE DM-NAME SEED COMMITS BACKEND [--no-flush]
  *
  * Runs the example engine on a dm-log-writes device and puts a mark into its log
- * for each answer: "made" once the store is there, "a W N" once writer W was told
+ * for each answer: "made" once the store is there, "a_W_N" once writer W was told
  * of its N-th commit.  The mark is in the log behind every write that was durable
  * before it, so replay.c knows what has to be there at any place of the log.
  */
@@ -70,7 +70,7 @@ static int writer(void *arg)
 			break;
 		}
 		oracle_acked(w);
-		snprintf(text, sizeof(text), "a %u %u", who, i + 1);
+		snprintf(text, sizeof(text), "a_%u_%u", who, i + 1);
 		err = mark(text);
 	}
 	if (err)

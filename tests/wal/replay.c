@@ -139,7 +139,7 @@ static void see_mark(const struct entry *e)
 	memcpy(text, e->data, e->bytes < 31 ? e->bytes : 31);
 	if (!strncmp(text, "made", 4))
 		made = true;
-	else if (sscanf(text, "a %u %u", &who, &n) == 2 && who < LOGGED_WRITERS)
+	else if (sscanf(text, "a_%u_%u", &who, &n) == 2 && who < LOGGED_WRITERS)
 		acked[who] = n;
 }
 
@@ -305,7 +305,7 @@ int main(int argc, char **argv)
 		flush += !!(entries[i].flags & LOG_FLUSH);
 		marks += !!(entries[i].flags & LOG_MARK);
 		if (entries[i].flags & LOG_MARK &&
-		    sscanf(entries[i].data, "a %u %u", &who, &n) == 2 &&
+		    sscanf(entries[i].data, "a_%u_%u", &who, &n) == 2 &&
 		    who < LOGGED_WRITERS && n > most[who])
 			most[who] = n;
 	}

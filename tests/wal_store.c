@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The example engine: what it answers, what it finds on a disk that was changed
- * behind its back, and that a crash with every fault loses nothing.
+ * The example engine: what it answers, and what it finds on a disk that was
+ * changed behind its back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,6 @@
 
 #include "format.h"
 #include "helpers.h"
-#include "scenario.h"
 
 static struct wal *wal;
 
@@ -539,47 +538,6 @@ TEST(records_of_an_earlier_run_stay_dead)
 	run_on(&options, dead_commits, NULL);
 }
 
-/* ------------------------------------------------------------------- simulated */
-
-static bool seeds(unsigned int n, const char *faults)
-{
-	struct pirn_sim_options opt = PIRN_SIM_OPTIONS_INIT;
-	char why[128];
-
-	if (faults)
-		check_eq(pirn_sim_options_parse(&opt, faults, why, sizeof(why)), 0);
-	for (opt.seed = 1; opt.seed <= n; opt.seed++)
-		if (!scenario_run(&opt))
-			return false;
-	check_op(scenario_totals.commits, >, 10 * n);
-	check_op(scenario_totals.crashes, >, n);
-	return true;
-}
-
-#define MANY (UNDER_ASAN ? scaled(100, 30) : scaled(400, 30))
-
-TEST(no_fault_that_can_be_survived_loses_a_commit)
-{
-	check(seeds(MANY, NULL));
-}
-
-TEST(recovery_from_what_was_not_durable_survives_a_crash)
-{
-	check(seeds(MANY, "faults=eio_write:10000:6+reorder+torn:1000000"));
-}
-
-TEST(the_worst_faults_never_give_wrong_data)
-{
-	scenario_args.detect = true;
-	check(seeds(MANY, NULL));
-}
-
-TEST(without_the_flush_commits_are_lost)
-{
-	scenario_args.no_flush = true;
-	check(!seeds(1000, "faults=lost+reorder+torn"));
-}
-
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -594,10 +552,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_bad_place_before_the_end_is_no_torn_end),
 		cmocka_unit_test(a_lost_superblock_is_survived_or_found),
 		cmocka_unit_test(records_of_an_earlier_run_stay_dead),
-		cmocka_unit_test(no_fault_that_can_be_survived_loses_a_commit),
-		cmocka_unit_test(recovery_from_what_was_not_durable_survives_a_crash),
-		cmocka_unit_test(the_worst_faults_never_give_wrong_data),
-		cmocka_unit_test(without_the_flush_commits_are_lost),
 	};
 
 	return run_program(argc, argv, "wal_store", tests, array_size(tests));

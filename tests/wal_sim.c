@@ -31,7 +31,7 @@ TEST(no_fault_that_can_be_survived_loses_a_commit)
 
 TEST(recovery_from_what_was_not_durable_survives_a_crash)
 {
-	check(seeds(MANY, "faults=eio_write:10000:6+reorder+torn:1000000"));
+	check(seeds(3 * MANY, "faults=eio_write:20000:8+reorder+torn:1000000"));
 }
 
 TEST(the_worst_faults_never_give_wrong_data)

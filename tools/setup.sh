@@ -17,7 +17,7 @@ setup_packages() {
 	# gcc-12 is what the kernel was built with; libelf1 and libssl3 are for the
 	# programs in its kbuild package
 	vm) echo make libc6-dev gcc-12 libelf1 libssl3 qemu-system-x86 busybox-static \
-		cpio kmod xz-utils procps ;;
+		cpio kmod xz-utils procps dmsetup ;;
 	analysis) echo sparse perl xz-utils g++ shellcheck ;;
 	chroot) echo debootstrap git ;;
 	figures) echo valgrind ;;

@@ -148,16 +148,18 @@ static int sync_name(const char *path)
 
 int wal_init(struct wal **out, const char *path, const struct wal_shape *shape)
 {
-	struct wal *wal = wal_make(path, shape->shards, NULL);
 	struct wal_super super;
 	struct wal_shard *s;
+	struct wal *wal;
 	int err;
 
+	err = shape_super(shape, &super);
+	/* A shape that is wrong gets one shard, to say so. */
+	wal = wal_make(path, err ? 1 : shape->shards, NULL);
 	*out = wal;
 	if (!wal)
 		return -ENOMEM;
 	s = wal->shard;
-	err = shape_super(shape, &super);
 	if (err)
 		return wal_fail(s, err, "the shape does not fit");
 	err = wal_file_open(wal, O_RDWR | O_CREAT);

@@ -230,11 +230,15 @@ static void unqueue_send(struct pirn_port_send *send)
 static void settle(struct pirn_core *core, struct pirn_port_send *send,
 		   int result)
 {
+	const struct port *port = send->queued;
+
 	unqueue_send(send);
-	if (send->from == core->index)
+	if (send->from == core->index) {
 		pirn_wait_end(core, &send->wait, result);
-	else
+		send->wait.fiber->came = port;
+	} else {
 		pirn_call_reply(core, send->from, &send->call, result, 0);
+	}
 }
 
 static char *item_at(struct port *port, uint32_t i)

@@ -133,10 +133,13 @@ void pirn_select_done(struct pirn_core *core, struct pirn_wait *place,
 	struct pirn_select_case *one = container_of((void *)place,
 						    struct pirn_select_case,
 						    reserved);
+	const struct pirn_waiters *in = place->in;
 
 	places_leave(whole);
 	one->result = result;
 	pirn_wait_end(core, whole, (int)(one - cases));
+	/* First in, first out with those that waited for this alone. */
+	whole->fiber->came = in;
 }
 
 static void select_left(struct pirn_core *core, struct pirn_wait *whole)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 # Fibers out of one wait queue are shuffled.
 # file: lib/sim_core.c
-# test: native sim_world/a_wait_queue*
+# test: native sim_order/a_wait_queue*
 /^static bool may_pass/,/^}/s/(!fiber->from || fiber->from != earlier->from)/(!fiber->from || earlier)/

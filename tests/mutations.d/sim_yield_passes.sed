@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 # A fiber that yielded may run before those it yielded to.
 # file: lib/sim_core.c
-# test: native sim_world/a_yield*
+# test: native sim_order/a_yield*
 /^static bool may_pass/,/^}/s/return fiber->from != fiber \&\&/return fiber->from == fiber ||/

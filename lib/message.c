@@ -128,8 +128,7 @@ static int post_begin(struct pirn_core *core, struct pirn_inbox *in,
 	fiber->from = (uint16_t)(in - core->in);
 	fiber->nested = true;
 	pirn_fiber_ready(core, fiber);
-	fiber->came = PIRN_CAME_IN_ORDER;
-	fiber->came_of = in;
+	pirn_came_in_order(fiber, in);
 	/*
 	 * Before (F) in mailbox.c: who has seen a post taken sees it begun, or
 	 * knows that it is delayed.
@@ -196,8 +195,7 @@ static void receive_call(struct pirn_core *core, uint32_t from,
 	if (message->kind == PIRN_MESSAGE_SCOPE_CALL)
 		pirn_scope_serve(core, fiber, message->deadline);
 	pirn_fiber_ready(core, fiber);
-	fiber->came = PIRN_CAME_IN_ORDER;
-	fiber->came_of = &core->in[from];
+	pirn_came_in_order(fiber, &core->in[from]);
 }
 
 static void receive_reply(struct pirn_core *core,

@@ -235,7 +235,7 @@ static void settle(struct pirn_core *core, struct pirn_port_send *send,
 	unqueue_send(send);
 	if (send->from == core->index) {
 		pirn_wait_end(core, &send->wait, result);
-		send->wait.fiber->came = port;
+		pirn_came_in_order(send->wait.fiber, port);
 	} else {
 		pirn_call_reply(core, send->from, &send->call, result, 0);
 	}

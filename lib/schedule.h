@@ -51,6 +51,13 @@ static inline void pirn_fiber_ready(struct pirn_core *core,
 	pirn_fiber_ready_as(core, fiber, PIRN_CAME);
 }
 
+/* It was made runnable in the order of a queue or sender. */
+static inline void pirn_came_in_order(struct pirn_fiber *fiber, const void *of)
+{
+	fiber->came = PIRN_CAME_IN_ORDER;
+	fiber->came_of = of;
+}
+
 /* Stops the current fiber until pirn_fiber_ready(); the only way to park. */
 static inline int pirn_fiber_stop(struct pirn_core *core)
 {

@@ -139,7 +139,7 @@ void pirn_select_done(struct pirn_core *core, struct pirn_wait *place,
 	one->result = result;
 	pirn_wait_end(core, whole, (int)(one - cases));
 	/* First in, first out with those that waited for this alone. */
-	whole->fiber->came = in;
+	pirn_came_in_order(whole->fiber, in);
 }
 
 static void select_left(struct pirn_core *core, struct pirn_wait *whole)

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "scope.h"
 #include "sim.h"
 
 int sim_error(struct pirn_sim *sim, int err, const char *format, ...)
@@ -107,6 +108,8 @@ void sim_node_done(struct sim_node *node)
 	node->result = node->rt->main_result;
 	sim_mix(sim, (uint64_t)(uint32_t)node->result);
 	sim_log(sim, node, -1, "end: result %d", node->result);
+	for (uint32_t i = 0; i < node->rt->cores; i++)
+		pirn_left_drop(node->rt->core[i]);
 	node_stop(node, node->rt->cores);
 	node->state = SIM_ENDED;
 	sim->live--;
@@ -144,6 +147,7 @@ static void node_ending(struct sim_node *node)
 		if (sc->turn.place && sim_next(&sim->schedule) & 1)
 			pirn_core_turn(rt->core[i]);
 	}
+	pirn_this_core = NULL;	/* what is told or dropped now calls nothing */
 	if (node->crash)
 		return;
 	node->state = SIM_ENDING;
@@ -153,6 +157,7 @@ static void node_ending(struct sim_node *node)
 		if (sc->turn.place)
 			sim_event_remove(sim, &sc->turn);
 		sim_core_submit(sc);
+		pirn_left_report(rt->core[i]);
 	}
 	if (!node->in_flight)
 		sim_node_done(node);

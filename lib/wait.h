@@ -59,10 +59,8 @@ static inline void pirn_wait_end(struct pirn_core *core, struct pirn_wait *wait,
 	wait->fiber->wait = NULL;
 	pirn_fiber_ready(core, wait->fiber);
 	wait->fiber->woken = result;
-	if (in) {
-		wait->fiber->came = PIRN_CAME_IN_ORDER;
-		wait->fiber->came_of = in;
-	}
+	if (in)
+		pirn_came_in_order(wait->fiber, in);
 }
 
 /*

@@ -395,6 +395,7 @@ static int leave_orphans(void *arg)
 
 TEST(the_end_of_the_runtime_waits_for_orphans)
 {
+	not_simulated("its backend looks at nothing after the last turn");
 	run_on(NULL, leave_orphans, NULL);
 	check_eq(held.count, 0);
 	check_eq(held.done_count, 0);

@@ -14,6 +14,7 @@
 static struct {
 	struct pirn_backend_ops ops;
 	const struct pirn_backend_ops *real;
+	struct pirn_core *core;
 	bool keep;			/* ops that come from now on */
 	bool full;			/* no room for any */
 	bool at_the_end;		/* what is kept ends when the runtime does */
@@ -31,6 +32,8 @@ static inline void hold_end_first(int result)
 	held.done[held.done_count].op = held.op[0];
 	held.done[held.done_count++].result = result;
 	held.count--;
+	if (simulated())	/* a core of it that sleeps looks at no ready() */
+		held.real->wake(held.core);
 	memmove(held.op, held.op + 1, held.count * sizeof(held.op[0]));
 }
 
@@ -72,6 +75,7 @@ static inline void hold_begin(void)
 
 	if (held.real)
 		return;
+	held.core = core;
 	held.real = core->ops;
 	held.ops = *core->ops;
 	held.ops.queue = hold_queue;

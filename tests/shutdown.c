@@ -424,7 +424,7 @@ TEST(those_left_are_told_of)
 	check(strcmp(left_find(&marks[6])->name, "flusher") == 0);
 	check(!left_find(&marks[0])->info.name);
 	check_left(&marks[7], 0, "runnable");
-	check(strstr(message, "backend "));
+	check(simulated() || strstr(message, "backend "));
 	check(strstr(message, "; 8 fibers were left"));
 }
 
@@ -523,6 +523,7 @@ static int drop(void *arg)
 
 TEST(handlers_of_dropped_fibers_run_after_their_io)
 {
+	not_simulated("its backend looks at nothing after the last turn");
 	check_eq(run_on(NULL, drop, NULL), 6);
 	check_story("ba");
 	check(freed);

@@ -51,6 +51,11 @@ static inline bool san_one_thread_at_a_time(void)
 #endif
 }
 
+struct pirn_region {
+	const void *low;
+	size_t bytes;
+};
+
 /* Right before the switch; @last: @from never runs again. */
 static inline san_switches void san_switch_start(struct pirn_fiber *from,
 						 struct pirn_fiber *to,
@@ -188,6 +193,38 @@ static inline void san_core_gone(struct pirn_core *core)
 	(void)core;
 #if defined(__SANITIZE_ADDRESS__)
 	__lsan_unregister_root_region(core, sizeof(*core));
+#endif
+}
+
+/*
+ * Where the thread stands in @frame while it runs fibers: a leak checker that
+ * looks from a fiber takes that for the thread's stack.  NULL: it is back.
+ */
+static inline void san_thread_below(const void *frame, struct pirn_region *region)
+{
+	(void)frame;
+	(void)region;
+#if defined(__SANITIZE_ADDRESS__)
+	pthread_attr_t attr;
+	void *low;
+	size_t bytes;
+
+	if (!frame) {
+		if (region->bytes)
+			__lsan_unregister_root_region(region->low,
+						      region->bytes);
+		return;
+	}
+	region->bytes = 0;
+	if (pthread_getattr_np(pthread_self(), &attr))
+		return;
+	if (!pthread_attr_getstack(&attr, &low, &bytes)) {
+		region->low = frame;
+		region->bytes = (size_t)((char *)low + bytes -
+					 (const char *)frame);
+		__lsan_register_root_region(region->low, region->bytes);
+	}
+	pthread_attr_destroy(&attr);
 #endif
 }
 

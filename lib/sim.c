@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "sanitizer.h"
 #include "scope.h"
 #include "sim.h"
 
@@ -397,14 +398,17 @@ int pirn_sim_start(struct pirn_sim *sim, unsigned int number,
 
 int pirn_sim_run(struct pirn_sim *sim, uint64_t until)
 {
+	struct pirn_region below = { NULL, 0 };
 	int err;
 
 	if (pirn_this_core)
 		return sim_error(sim, -EDEADLK,
 				 "pirn_sim_run() was called on a core of a runtime");
+	san_thread_below(__builtin_frame_address(0), &below);
 	do
 		err = step(sim, until);
 	while (err == 3);
+	san_thread_below(NULL, &below);
 	return err;
 }
 

@@ -473,6 +473,41 @@ TEST(a_lost_superblock_is_survived_or_found)
 	run_on(&options, superblocks, NULL);
 }
 
+static int put_first(void *arg)
+{
+	*(int *)arg = put(0, 1);
+	return 0;
+}
+
+static int in_scope(void *arg)
+{
+	char value[WAL_VALUE_BYTES];
+	struct pirn_scope scope;
+	int result = 1;
+
+	(void)arg;
+	make_store();
+	open_store(16);
+	check_eq(pirn_scope_begin(&scope, PIRN_NEVER), 0);
+	check_eq(pirn_scope_spawn(&scope, put_first, &result), 0);
+	pirn_yield();
+	check_eq(result, 1);	/* its group is on the way */
+	check_eq(pirn_scope_cancel(&scope, -ECANCELED), 0);
+	check_eq(put(2, 1), -ECANCELED);
+	check_eq(wal_get(wal, 0, value), -ECANCELED);
+	check_eq(pirn_scope_end(&scope), -ECANCELED);
+	check_eq(result, 0);
+	check_value(0, 1);
+	check_value(2, 0);
+	close_store();
+	return 0;
+}
+
+TEST(a_commit_under_way_outlives_its_scope)
+{
+	run_on(&options, in_scope, NULL);
+}
+
 /* ------------------------------------------------------------------ the epoch */
 
 struct three {
@@ -563,6 +598,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_torn_end_of_the_log_is_cut),
 		cmocka_unit_test(a_bad_place_before_the_end_is_no_torn_end),
 		cmocka_unit_test(a_lost_superblock_is_survived_or_found),
+		cmocka_unit_test(a_commit_under_way_outlives_its_scope),
 		cmocka_unit_test(records_of_an_earlier_run_stay_dead),
 	};
 

@@ -21,6 +21,8 @@
 #define WAL_FORMAT_H
 
 #include <pirn.h>
+#include <pirn/scope.h>
+#include <pirn/sync.h>
 
 #include "wal.h"
 
@@ -116,12 +118,6 @@ struct wal_commit {
 	int result;
 };
 
-struct wal_waiter {
-	struct wal_waiter *next;
-	struct pirn_fiber *fiber;
-	bool woken;
-};
-
 /* Everything of a shard is touched by fibers of its core only. */
 struct wal_shard {
 	struct wal *wal;
@@ -134,7 +130,7 @@ struct wal_shard {
 	struct wal_super super;	/* the last that is durable */
 	uint64_t base;		/* where the region starts */
 	uint64_t salt;		/* of this shard */
-	struct wal_waiter *waiting;	/* for a frame, a group or a checkpoint */
+	struct pirn_event changed;	/* a frame, a group or a checkpoint */
 	struct wal_stats stats;
 
 	/* log.c */

@@ -339,9 +339,10 @@ static int redo(struct reader *r, struct wal_frame *only, uint64_t *end)
 			else
 				change(f->page, item->number, item + 1,
 				       item->bytes, record->lsn);
+			if (only)
+				continue;
 			f->dirty = true;
-			if (!only)
-				wal_page_put(s, f);
+			wal_page_put(s, f);
 		}
 		lsn += record->bytes;
 		if (record->last)
@@ -372,7 +373,7 @@ static int look_behind(struct reader *r, uint64_t stop)
 		err = reader_get(r, lsn, &record);
 		if (err)
 			return err;
-		if (!record || record->lsn <= stop ||
+		if (!record || record->lsn < stop ||
 		    record->epoch < s->super.epoch ||
 		    (record->epoch == s->super.epoch && record->group <= stop))
 			continue;

@@ -203,8 +203,11 @@ int wal_page_get(struct wal_shard *s, uint32_t number, bool replaced,
 		err = replaced ? 0 : load(s, f);
 		f->state = err ? WAL_EMPTY : WAL_READY;
 		f->logged = err || replaced ? 0 : f->page->lsn;
-		if (err)
+		if (err) {
+			/* What it holds is nothing, and is never to be written. */
+			f->dirty = false;
 			s->where[number] = 0;
+		}
 		wal_wake(s);
 		if (err)
 			return err;

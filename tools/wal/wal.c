@@ -18,32 +18,15 @@
 
 /* ------------------------------------------------------- waiting and failing */
 
-/* Apart, because it is right to leave the caller's own memory in the list. */
-static void __attribute__((noinline))
-enlist(struct wal_shard *s, struct wal_waiter *w)
-{
-	w->next = s->waiting;
-	s->waiting = w;
-}
-
 void wal_wait(struct wal_shard *s)
 {
-	struct wal_waiter me = { .fiber = pirn_self() };
-
-	enlist(s, &me);
-	while (!me.woken)
-		pirn_park();
+	pirn_event_clear(&s->changed);
+	pirn_event_wait(&s->changed);
 }
 
 void wal_wake(struct wal_shard *s)
 {
-	struct wal_waiter *w = s->waiting, *next;
-
-	for (s->waiting = NULL; w; w = next) {
-		next = w->next;		/* once woken, it is not ours */
-		w->woken = true;
-		pirn_unpark(w->fiber);
-	}
+	pirn_event_set(&s->changed);
 }
 
 int wal_fail(struct wal_shard *s, int err, const char *format, ...)
@@ -325,25 +308,37 @@ static int get_here(struct wal_shard *s, uint64_t key, struct wal_slot *out)
 	return (int)out->bytes;
 }
 
+/*
+ * Shielded: what a group or a frame waits for must come to its end, whatever
+ * becomes of the scope of the fiber that began it.
+ */
 static int there(void *arg)
 {
 	struct wal_call *c = arg;
+	int result;
 
+	pirn_shield_begin();
 	if (c->fn)
-		return c->fn(c->s);
-	if (c->out)
-		return get_here(c->s, c->key, c->out);
-	return wal_log_commit(c->s, &c->commit);
+		result = c->fn(c->s);
+	else if (c->out)
+		result = get_here(c->s, c->key, c->out);
+	else
+		result = wal_log_commit(c->s, &c->commit);
+	pirn_shield_end();
+	return result;
 }
 
+/* A call to another core is refused when the scope has ended; here we ask. */
 static int to_shard(void *arg)
 {
 	struct wal_call *c = arg;
 	unsigned int core = c->s->index % c->s->wal->cores;
 	int err, result = 0;
 
-	if ((unsigned int)pirn_core() == core)
-		return there(c);
+	if ((unsigned int)pirn_core() == core) {
+		err = pirn_cancelled();
+		return err ? err : there(c);
+	}
 	err = pirn_call(core, there, c, &result);
 	return err ? err : result;
 }
@@ -354,6 +349,7 @@ static int each_shard(struct wal *wal, int (*fn)(struct wal_shard *s))
 	uint32_t made;
 	int err = 0, first = 0, result = 0;
 
+	pirn_shield_begin();
 	for (made = 0; made < wal->shards; made++) {
 		struct wal_call *c = &wal->call[made];
 
@@ -366,6 +362,7 @@ static int each_shard(struct wal *wal, int (*fn)(struct wal_shard *s))
 		err = pirn_join(wal->call[i].fiber, &result);
 		first = first ? first : err ? err : result;
 	}
+	pirn_shield_end();
 	return first;
 }
 

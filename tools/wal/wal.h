@@ -83,7 +83,9 @@ struct wal_stats {
 
 /*
  * Everything below parks and is called in a fiber, on any core.  Errors are
- * negative errnos, and wal_why() says more.
+ * negative errnos, and wal_why() says more.  Where the fiber's scope has ended,
+ * commits and reads give its error and do nothing; what has begun is carried
+ * through.
  */
 
 /*

@@ -105,11 +105,14 @@ static void idle(struct pirn_core *core)
 		if (spin(core))
 			return;
 	}
-	/* What is queued does not wait for this: the sleep below is short then. */
-	if (!core->queued && pirn_stacks_tend(core, 16))
-		return;
-	if (core->stacks.look_at < deadline)
-		deadline = core->stacks.look_at;
+	/* A few are not worth a clock and a deadline for each sleep. */
+	if (unlikely(pirn_stacks_due(&core->stacks))) {
+		/* What is queued does not wait: the sleep below is short then. */
+		if (!core->queued && pirn_stacks_tend(core, 16))
+			return;
+		if (core->stacks.look_at < deadline)
+			deadline = core->stacks.look_at;
+	}
 	sleep_unless(core, work_came, deadline);
 }
 

@@ -248,6 +248,8 @@ struct pirn_fiber *pirn_stack_of_slab(const struct pirn_stacks *stacks,
  * was one: call again rather than sleep; else look_at is when to call.
  */
 bool pirn_stacks_tend(struct pirn_core *core, uint32_t most);
+/* Whether it is worth a clock, and a deadline for a sleep. */
+bool pirn_stacks_due(const struct pirn_stacks *stacks);
 #if defined(PIRN_DEBUG)
 void pirn_stack_pattern(struct pirn_core *core, struct pirn_fiber *fiber);
 #endif

@@ -34,6 +34,7 @@ void pirn_core_turn(struct pirn_core *core)
 	if (core->queued && core->runnable.head)
 		core->ops->enter(core, false, UINT64_MAX);
 	/* A core that never idles has stacks to give back, too. */
-	if (unlikely(core->stats.turns % 256 == 0))
+	if (unlikely(core->stats.turns % 256 == 0) &&
+	    pirn_stacks_due(&core->stacks))
 		pirn_stacks_tend(core, 4);
 }

@@ -19,6 +19,7 @@
 #include "lib.h"
 
 #define INTERVAL_NS	1000000000u	/* told in <pirn.h> */
+#define FEW		16u	/* pooled stacks that no core wakes for */
 
 /* The top page is the one with the control block. */
 static char *top_page(const struct pirn_stacks *stacks,
@@ -150,6 +151,17 @@ static void give_back(struct pirn_stacks *stacks, struct pirn_fiber *fiber)
 		look_no_more(fiber);
 		stacks->returned += bytes;
 	}
+}
+
+bool pirn_stacks_due(const struct pirn_stacks *stacks)
+{
+	const struct pirn_fiber *fiber = stacks->free;
+
+	if (stacks->look_at != UINT64_MAX)
+		return true;
+	for (uint32_t n = 0; fiber && n < FEW; n++)
+		fiber = fiber->next;
+	return fiber;
 }
 
 bool pirn_stacks_tend(struct pirn_core *core, uint32_t most)

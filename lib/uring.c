@@ -8,7 +8,8 @@
  * completion becomes visible only when this core enters the kernel; the kernel
  * raises IORING_SQ_TASKRUN when entering would show one, which ready() looks at.
  *
- * A wake is a write to an eventfd on which the ring always has a read under way.
+ * A wake is a write to an eventfd on which the ring always has a poll, or where
+ * the kernel is old a read, under way.
  */
 #include <fcntl.h>
 #include <liburing.h>
@@ -86,7 +87,7 @@ static int ring_open(struct uring *u, uint32_t depth)
 	/* A poll does not see what a ring with the others has put off. */
 	for (unsigned int i = u->poll ? ARRAY_SIZE(flags) - 1 : 0;
 	     i < ARRAY_SIZE(flags); i++) {
-		/* Room for the eventfd read, and for a CQ that is never full. */
+		/* Room for the eventfd, and for a CQ that is never full. */
 		struct io_uring_params params = {
 			.flags = flags[i] | IORING_SETUP_CQSIZE |
 				 IORING_SETUP_CLAMP,
@@ -285,14 +286,21 @@ static bool uring_queue(struct pirn_core *core, struct pirn_op *op)
 	return true;
 }
 
+/*
+ * Once for all wakes where the kernel can (5.13; a ring that defers is of 5.19):
+ * each write is then a completion of its own, and nobody reads the count.
+ */
 static void wake_arm(struct uring *u)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 	if (!sqe)
 		return;		/* the next wait tries again */
-	io_uring_prep_read(sqe, u->wake_fd, &u->wake_count,
-			   sizeof(u->wake_count), 0);
+	if (u->deferred)
+		io_uring_prep_poll_multishot(sqe, u->wake_fd, POLLIN);
+	else
+		io_uring_prep_read(sqe, u->wake_fd, &u->wake_count,
+				   sizeof(u->wake_count), 0);
 	io_uring_sqe_set_data64(sqe, WAKE_COOKIE);
 	u->wake_armed = true;
 }
@@ -400,7 +408,7 @@ static void uring_reap(struct pirn_core *core)
 
 		seen++;
 		if (cookie == WAKE_COOKIE)
-			u->wake_armed = false;
+			u->wake_armed = cqe->flags & IORING_CQE_F_MORE;
 		else
 			pirn_op_complete(core, (void *)(uintptr_t)cookie,
 					 cqe->res);

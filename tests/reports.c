@@ -431,6 +431,7 @@ TEST(dropped_fibers_leave_nothing_of_the_tools)
 
 TEST(tsan_finds_a_race_between_cores)
 {
+	not_simulated("its cores are one thread");
 	check_exited(victim("race", NULL), 99);
 	check_says("ThreadSanitizer: data race");
 	check_says("add_without_asking");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The backends by number, and choosing one. */
+#include <stdlib.h>
+
 #include "backend.h"
 #include "lib.h"
 
@@ -16,12 +18,39 @@ const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend)
 	return backend < ARRAY_SIZE(backends) ? backends[backend] : NULL;
 }
 
+static const struct pirn_backend_ops *choose_named(const char *name, char *why,
+						   size_t why_bytes)
+{
+	char reason[160];
+
+	for (unsigned int i = 1; i < ARRAY_SIZE(backends); i++) {
+		if (strcmp(backends[i]->name, name))
+			continue;
+		if (backends[i]->probe(reason, sizeof(reason))) {
+			snprintf(why, why_bytes, "PIRN_BACKEND: %s: %s", name,
+				 reason);
+			return NULL;
+		}
+		snprintf(why, why_bytes, "backend %s: PIRN_BACKEND is set",
+			 name);
+		return backends[i];
+	}
+	snprintf(why, why_bytes,
+		 "PIRN_BACKEND=%s names no backend: kmod, uring, aio, sim",
+		 name);
+	return NULL;
+}
+
 const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes)
 {
 	char reason[160];
 	size_t used = 0;
 
+	const char *named = secure_getenv("PIRN_BACKEND");
+
 	why[0] = '\0';
+	if (named && !pirn_sim_wanted())
+		return choose_named(named, why, why_bytes);
 	if (pirn_sim_wanted()) {
 		if (!pirn_sim_ops.probe(reason, sizeof(reason))) {
 			snprintf(why, why_bytes,

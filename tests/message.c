@@ -534,7 +534,8 @@ static int race_with_sleep(void *arg)
 
 	(void)arg;
 	/* there it does sleep each time, and waits for a CPU after it */
-	if (wanted_backend() == PIRN_BACKEND_AIO)
+	if (wanted_backend() == PIRN_BACKEND_AIO ||
+	    wanted_backend() == PIRN_BACKEND_URING)
 		rounds /= 8;
 	check_eq(pirn_spawn(&awake, keep_awake, &stop), 0);
 	for (i = 0; i < rounds; i++) {

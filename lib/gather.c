@@ -118,7 +118,6 @@ static int run_part(void *arg)
 	}
 	if (all.left) {
 		all.parked = true;
-		core->current->op = NULL;
 		core->current->doing = "pirn_call_all";
 		pirn_fiber_stop(core);
 	}

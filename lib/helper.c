@@ -231,7 +231,6 @@ void pirn_job_run(struct pirn_core *core, struct pirn_job *job,
 	job->ended = fiber_goes_on;
 	pirn_job_add(core, &jobs, job, why);
 	pirn_helpers_give(core, &jobs);
-	core->current->op = NULL;
 	core->current->doing = doing[why];
 	pirn_fiber_stop(core);
 }

@@ -127,6 +127,7 @@ static int op_run(struct pirn_core *core, struct pirn_op *op, bool first)
 	} else {
 		op_run_pending(core, op, first);
 	}
+	self->op = NULL;	/* the record goes with its caller's frame */
 	on->busy--;
 	return op->result;
 }

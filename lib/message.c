@@ -330,7 +330,6 @@ int pirn_call_inline(struct pirn_core *core, uint32_t to,
 	/* What the library does for itself is done even in an ended scope. */
 	core->current->shield++;
 	err = pirn_call_send(core, to, &message, &call);
-	core->current->op = NULL;
 	core->current->doing = "a short call to another core";
 	if (!err)
 		pirn_fiber_stop(core);

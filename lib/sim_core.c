@@ -207,7 +207,6 @@ void sim_core_delay(struct pirn_core *core)
 	io->dsync = false;
 	core->in_flight++;
 	sim_io_submit(io);
-	core->current->op = NULL;
 	core->current->doing = "a call that names a path";
 	pirn_fiber_stop(core);
 }

@@ -58,17 +58,19 @@ $(B)/%.o: %.S
 	$(if $(Q),@echo "  AS      $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# The module.  Kbuild leaves pirn.ko beside Kbuild, for every kernel the same
-# name: the copy under build/module/RELEASE is the one to load.
+# The module is built in build/module/RELEASE, on links to the sources: objects of
+# two kernels never meet.
 module:
 	@test -n "$(KDIR)" || { echo "make module: KDIR= is not set; give the headers of the kernel to build for, as in KDIR=/lib/modules/\$$(uname -r)/build" >&2; exit 2; }
 	@test -f "$(KDIR)/Makefile" || { echo "make module: no kernel headers at KDIR=$(KDIR)" >&2; exit 2; }
-	$(Q)$(MAKE) $(if $(V),,-s) -C "$(KDIR)" M="$(CURDIR)" \
-		KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
 	$(Q)release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 			"$(KDIR)/include/generated/utsrelease.h") && \
-		mkdir -p "build/module/$$release" && \
-		cp pirn.ko "build/module/$$release/pirn.ko"
+		dir=build/module/$$release && mkdir -p $$dir/kmod && \
+		find $$dir/kmod -type l -delete && \
+		ln -srf kmod/*.[ch] $$dir/kmod/ && \
+		ln -srfn Kbuild include $$dir/ && \
+		$(MAKE) $(if $(V),,-s) -C "$(KDIR)" M="$(CURDIR)/$$dir" \
+			KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
 
 clean:
 	rm -rf build/plain build/address build/undefined build/thread \

@@ -114,10 +114,10 @@ static __always_inline void pirn_build_data(struct pirn_op *op,
 	bio->bi_vcnt = span.nr;
 	bio->bi_iter.bi_sector = op->offset >> SECTOR_SHIFT;
 	bio->bi_iter.bi_size = op->len;
-	bio->bi_iter.bi_bvec_done = span.skip;
+	pirn_bio_set_skip(bio, span.skip);
 	bio->bi_end_io = pirn_bio_end_io;
 	/* A table that is not the bio's to change, as bio_iov_bvec_set() says. */
-	bio->bi_flags |= BIT(BIO_NO_PAGE_REF) | BIT(BIO_CLONED);
+	bio_set_flag(bio, BIO_CLONED);
 }
 
 /*

@@ -2,8 +2,21 @@
 /*
  * What differs between the kernels pirn is built for.  No other file tests a
  * version; each difference is a name for a capability, and its condition is
- * here.  A kernel is let in below when the module has been compiled against it
- * and its tests have passed in a virtual machine running it.
+ * here: the version it came with, or the macro that came with it where there is
+ * one.  What all of them have is used as it is.
+ *
+ * To let in a newer kernel:
+ *
+ * - raise the upper bound below;
+ * - make it known to tests/vm/fetch-kernel, if its row 7.x does not fetch it;
+ * - tests/vm/module V until it compiles.  For what does not, look for a way to
+ *   write it that all kernels take; else give it a name here;
+ * - read what changed where the module relies on more than a prototype: the
+ *   split logic behind pirn_fits(), who completes a refused bio and in which
+ *   context, how vm_insert_pages() and long-term pins treat each other;
+ * - tests/vm/suite --kernel V passes, and tests/vm/figures io has its table.
+ *
+ * A kernel is let in when all of that is done, not when it compiles.
  */
 #ifndef PIRN_COMPAT_H
 #define PIRN_COMPAT_H
@@ -14,30 +27,53 @@
 #define PIRN_KERNEL	(LINUX_VERSION_MAJOR * 100 + LINUX_VERSION_PATCHLEVEL)
 
 #if PIRN_KERNEL < 601
-#error "pirn needs Linux 6.1 or newer"
+#error "pirn needs Linux 6.1 or newer; nothing older was ever tested"
 #endif
-#if PIRN_KERNEL > 601
-#error "pirn has not been ported to a Linux newer than 6.1 yet"
+#if PIRN_KERNEL > 703
+#error "the newest Linux pirn has been tested on is 7.3: see above what it takes to let in another"
 #endif
 
+#include <linux/bio.h>
 #include <linux/cgroup.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 
-/* The largest order the page allocator serves; MAX_ORDER is one past it. */
+/* The largest order the page allocator serves. */
+#ifdef MAX_PAGE_ORDER		/* 6.8 */
+#define PIRN_LARGEST_ORDER	MAX_PAGE_ORDER
+#else				/* MAX_ORDER is one past it */
 #define PIRN_LARGEST_ORDER	(MAX_ORDER - 1)
+#endif
 
 static inline void pirn_vma_set_flags(struct vm_area_struct *vma,
 				      unsigned long flags)
 {
+#if PIRN_KERNEL >= 603
+	vm_flags_set(vma, flags);
+#else
 	vma->vm_flags |= flags;
+#endif
+}
+
+/* Where in its first bio_vec the bio begins. */
+static inline void pirn_bio_set_skip(struct bio *bio, unsigned int bytes)
+{
+#if PIRN_KERNEL >= 703
+	bio->bi_iter.bi_offset = bytes;
+#else
+	bio->bi_iter.bi_bvec_done = bytes;
+#endif
 }
 
 /* Pins pages of current's memory; the caller holds its mmap lock for reading. */
 static inline long pirn_pin_pages(unsigned long start, unsigned long nr,
 				  unsigned int gup_flags, struct page **pages)
 {
+#if PIRN_KERNEL >= 605
+	return pin_user_pages(start, nr, gup_flags, pages);
+#else
 	return pin_user_pages(start, nr, gup_flags, pages, NULL);
+#endif
 }
 
 /* The block cgroup of current, or NULL in a kernel without; under RCU. */

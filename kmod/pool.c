@@ -104,7 +104,7 @@ static int pirn_pool_allocate(struct pirn_pool *pool, unsigned long nr_pages)
 		if (order)
 			split_page(page, order);
 		for (i = 0; i < 1ul << order; i++)
-			pool->pages[pool->nr_pages++] = nth_page(page, i);
+			pool->pages[pool->nr_pages++] = page + i;
 	}
 	return 0;
 }

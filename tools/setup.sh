@@ -5,10 +5,12 @@
 # Installs the Debian packages that a part of the work needs, after saying which
 # and how much is downloaded; silent when all are there. Groups: build (library
 # and command), test (their tests), vm (the module and everything in a virtual
-# machine), analysis (sparse and checkpatch), chroot (the test on a fresh system),
-# aarch64 (the cross build and its tests).
+# machine), userland (kernels of a newer Debian there), analysis (sparse and
+# checkpatch), chroot (the test on a fresh system), aarch64 (the cross build and
+# its tests).
 #
-# A script that sources this gets need_packages GROUP..., need_lists and as_root.
+# A script that sources this gets need_packages GROUP..., need_lists,
+# debian_sources and as_root.
 
 setup_packages() {
 	case $1 in
@@ -18,6 +20,7 @@ setup_packages() {
 	# programs in its kbuild package
 	vm) echo make libc6-dev gcc-12 libelf1 libssl3 qemu-system-x86 busybox-static \
 		cpio kmod xz-utils procps dmsetup ;;
+	userland) echo debootstrap zstd ;;
 	analysis) echo sparse perl xz-utils g++ shellcheck ;;
 	chroot) echo debootstrap git ;;
 	figures) echo valgrind ;;
@@ -67,12 +70,26 @@ need_lists() {
 	fi
 }
 
+# debian_sources: where this machine gets Debian's main archive from, as lines of
+# sources.list, the plain release first; fails where apt has none
+debian_sources() {
+	# shellcheck disable=SC2016 # apt-get's own names
+	setup_sources=$(apt-get indextargets \
+		--format '$(REPO_URI) $(CODENAME) $(COMPONENT) $(ORIGIN)' \
+		'Created-By: Packages' | awk '$2 ~ /^bookworm/ && $3 == "main" && $4 == "Debian" {
+			print "deb", $1, $2, $3 }' | sort -u -k 3)
+	case $setup_sources in
+	*' bookworm '*) echo "$setup_sources" ;;
+	*) setup_die "apt has no source for Debian bookworm, main" ;;
+	esac
+}
+
 need_packages() {
-	[ $# -gt 0 ] || setup_die "needs a group: build test vm analysis chroot aarch64 peers figures" 2
+	[ $# -gt 0 ] || setup_die "needs a group: build test vm userland analysis chroot aarch64 peers figures" 2
 	setup_all=''
 	for setup_group; do
 		setup_all="$setup_all $(setup_packages "$setup_group")" ||
-			setup_die "unknown group $setup_group, known: build test vm analysis chroot aarch64 peers figures" 2
+			setup_die "unknown group $setup_group, known: build test vm userland analysis chroot aarch64 peers figures" 2
 	done
 	command -v apt-get >/dev/null ||
 		setup_die "needs a Debian system (no apt-get here); install by hand:$setup_all"

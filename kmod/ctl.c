@@ -154,14 +154,40 @@ static long pirn_pool_detach_prepare(struct pirn_call *call)
 static long pirn_enter_until_prepare(struct pirn_call *call)
 {
 	const struct pirn_enter *enter = &call->arg.enter;
+	struct pirn_until until = { .deadline = enter->deadline };
 	bool wait = enter->flags & PIRN_ENTER_WAIT;
+	bool watch = enter->flags & PIRN_ENTER_WATCH;
+	long ret;
 
-	if (enter->resv || enter->flags & ~PIRN_ENTER_WAIT)
+	if (enter->flags & ~(PIRN_ENTER_WAIT | PIRN_ENTER_WATCH))
 		return -EINVAL;
-	/* A deadline of nothing would be a misunderstanding. */
-	if (enter->deadline && !wait)
+	/* Without a wait they would be a misunderstanding. */
+	if (!wait && (watch || enter->deadline))
 		return -EINVAL;
-	return pirn_enter(call->ch, enter->to_submit, wait, enter->deadline);
+	if (!watch)
+		return enter->watch ? -EINVAL :
+		       pirn_enter(call->ch, enter->to_submit,
+				  wait ? &until : NULL);
+
+	until.watch = pirn_watch_get(enter->watch);
+	if (IS_ERR(until.watch))
+		return PTR_ERR(until.watch);
+	ret = pirn_enter(call->ch, enter->to_submit, &until);
+	fput(until.watch);
+	return ret;
+}
+
+/* Everything in one word, which only has room for a wait without an end. */
+static long pirn_enter_word(struct pirn_channel *ch, unsigned long word)
+{
+	static const struct pirn_until until;
+	long ret;
+
+	if (word & ~(unsigned long)(PIRN_ENTER_COUNT_MASK | PIRN_ENTER_WAIT))
+		return -EINVAL;
+	ret = pirn_enter(ch, word & PIRN_ENTER_COUNT_MASK,
+			 word & PIRN_ENTER_WAIT ? &until : NULL);
+	return ret < 0 ? ret : ret & PIRN_ENTER_COUNT_MASK;
 }
 
 /* The last field of version 1; sizes only grow from here. */
@@ -285,13 +311,8 @@ long pirn_channel_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct pirn_channel *ch = file->private_data;
 	const struct pirn_ioctl *ioctl;
 
-	if (likely(cmd == PIRN_IOC_ENTER)) {
-		if (arg & ~(unsigned long)(PIRN_ENTER_COUNT_MASK |
-					   PIRN_ENTER_WAIT))
-			return -EINVAL;
-		return pirn_enter(ch, arg & PIRN_ENTER_COUNT_MASK,
-				  arg & PIRN_ENTER_WAIT, 0);
-	}
+	if (likely(cmd == PIRN_IOC_ENTER))
+		return pirn_enter_word(ch, arg);
 	if (cmd == PIRN_IOC_NOTIFY) {
 		if (arg)
 			return -EINVAL;

@@ -52,13 +52,24 @@ static u32 pirn_reserve(struct pirn_channel *ch, u32 nr)
 	return nr;
 }
 
+/* The count wins: those SQEs are gone, whatever came after. */
+static long pirn_waited(long used, unsigned int ended)
+{
+	if (used || ended & (PIRN_ENDED_CQE | PIRN_ENDED_NOTIFY |
+			     PIRN_ENDED_WATCH))
+		return used | ended;
+	return ended & PIRN_ENDED_SIGNAL ? -EINTR : -ETIME;
+}
+
 /*
- * Process context; the caller holds the channel's file.  deadline is absolute
- * CLOCK_MONOTONIC of the caller in nanoseconds, 0 for none.
+ * Process context; the caller holds the channel's file, and the one to watch.
+ * until is NULL for not waiting.
  *
- * Returns how many SQEs were consumed or a negative errno.
+ * Returns how many SQEs were consumed, with PIRN_ENDED_* when it waited, or a
+ * negative errno.
  */
-long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait, u64 deadline)
+long pirn_enter(struct pirn_channel *ch, u32 to_submit,
+		const struct pirn_until *until)
 {
 	unsigned long began = jiffies;
 	long used = 0;
@@ -96,11 +107,8 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait, u64 deadline)
 		if (unlikely(jiffies - began > 1))
 			ch->counters.slow_submits++;
 	}
-	if (wait && !err) {
-		err = pirn_wait(ch, deadline);
-		/* The count wins: those SQEs are gone, whatever came after. */
-		return used ?: err;
-	}
+	if (until && !err)
+		return pirn_waited(used, pirn_wait(ch, until));
 	spin_unlock_irq(&ch->lock);
 	return err ?: used;
 }

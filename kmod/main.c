@@ -87,7 +87,7 @@ static_assert(sizeof(struct pirn_enter) == 24);
 PIRN_FIELD(pirn_enter, size, 0);
 PIRN_FIELD(pirn_enter, flags, 4);
 PIRN_FIELD(pirn_enter, to_submit, 8);
-PIRN_FIELD(pirn_enter, resv, 12);
+PIRN_FIELD(pirn_enter, watch, 12);
 PIRN_FIELD(pirn_enter, deadline, 16);
 
 static_assert(sizeof(struct pirn_sqe) == 64);

@@ -144,10 +144,17 @@ struct pirn_counters {
 	u64			slow_submits;
 };
 
-/* An ENTER asleep.  On its stack; woken is written under pirn_channel.lock. */
+/* An ENTER asleep, on its stack.  The rest is written under pirn_channel.lock. */
 struct pirn_waiter {
 	struct task_struct	*task;
 	bool			woken;
+	bool			notified;	/* by a NOTIFY */
+};
+
+/* What a wait of ENTER may end for, besides CQEs and NOTIFY. */
+struct pirn_until {
+	u64			deadline;	/* ns, CLOCK_MONOTONIC of the caller; 0: none */
+	struct file		*watch;		/* or NULL */
 };
 
 /* Pages shared with user space through mmap(). */
@@ -256,8 +263,8 @@ int pirn_mmap_pages(struct vm_area_struct *vma, struct page **pages,
 		    unsigned long nr_pages);
 
 /* enter.c: process context, the channel's file held */
-long pirn_enter(struct pirn_channel *ch, u32 to_submit, bool wait,
-		u64 deadline);
+long pirn_enter(struct pirn_channel *ch, u32 to_submit,
+		const struct pirn_until *until);
 
 /* submit.c: the submitter */
 u32 pirn_submit(struct pirn_channel *ch, u32 reserved);
@@ -287,7 +294,9 @@ void pirn_complete(struct pirn_op *op, s32 res);
 
 /* wait.c */
 void pirn_wake(struct pirn_channel *ch);		/* any, under ch->lock */
-int pirn_wait(struct pirn_channel *ch, u64 deadline)	/* drops ch->lock */
+struct file *pirn_watch_get(int fd);			/* process context */
+unsigned int pirn_wait(struct pirn_channel *ch,		/* drops ch->lock */
+		       const struct pirn_until *until)
 	__releases(&ch->lock);
 void pirn_notify(struct pirn_channel *ch);		/* process context */
 __poll_t pirn_poll(struct file *file, struct poll_table_struct *table);

@@ -372,7 +372,7 @@ static void kmod_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 	k->cq_seen = cq_tail(k);
 	/* ENOMEM: nothing was taken; the next turn tries again. */
 	if (likely(taken >= 0))
-		core->queued -= (uint32_t)taken;
+		core->queued -= (uint32_t)taken & PIRN_ENTER_COUNT_MASK;
 	else if (errno != EINTR && errno != ETIME && errno != ENOMEM)
 		pirn_panic("pirn: ENTER of %u on core %u: %s", core->queued,
 			   core->index, strerror(errno));

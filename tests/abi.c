@@ -27,6 +27,7 @@ AT(pirn_channel_create, mmap_bytes, 24);
 AT(pirn_pool_create, segments, 28);
 AT(pirn_target_attach, memory_align, 28);
 AT(pirn_pool_attach, bytes, 16);
+AT(pirn_enter, watch, 12);
 AT(pirn_enter, deadline, 16);
 AT(pirn_sqe, cookie, 8);
 AT(pirn_sqe, pool_offset, 24);
@@ -318,7 +319,8 @@ TEST(reserved_fields_and_unknown_flags_are_refused)
 	bits_refused(PIRN_IOC_POOL_ATTACH, FIELD(pirn_pool_attach, flags), 0);
 	bits_refused(PIRN_IOC_ENTER_UNTIL, FIELD(pirn_enter, flags),
 		     PIRN_ENTER_WAIT);
-	bits_refused(PIRN_IOC_ENTER_UNTIL, FIELD(pirn_enter, resv), 0);
+	/* an fd nobody asked to watch */
+	bits_refused(PIRN_IOC_ENTER_UNTIL, FIELD(pirn_enter, watch), 0);
 }
 
 static int create(uint32_t sq, uint32_t cq, uint32_t cpu, uint64_t *mmap_bytes)
@@ -548,7 +550,7 @@ TEST(a_program_of_32_bits_sees_the_same)
 	check_eq(ioctl32(ch.fd, PIRN_IOC_NOTIFY, 0), 0);
 	prepare(row_of(PIRN_IOC_ENTER_UNTIL), arg, sizeof(arg->enter));
 	arg->enter.flags = PIRN_ENTER_WAIT;
-	check_eq(ioctl32(ch.fd, PIRN_IOC_ENTER_UNTIL, at), 0);
+	check_eq(ioctl32(ch.fd, PIRN_IOC_ENTER_UNTIL, at), PIRN_ENDED_NOTIFY);
 }
 #else
 TEST(a_program_of_32_bits_sees_the_same)

@@ -48,7 +48,7 @@ TEST(enter_refuses_what_it_does_not_know)
 	check_eq(enter(&ch, 0), 0);
 	check_eq(enter(&ch, 3), 3);
 	check_eq(ch.ring->sq_head, 3);
-	check_eq(enter_until(&ch, 1, PIRN_ENTER_WAIT, 1), 1);
+	check_eq(enter_until(&ch, 1, PIRN_ENTER_WAIT, 1), 1 | PIRN_ENDED_CQE);
 	expect_cookies(&ch, 4, 1);
 	channel_close(&ch);
 }

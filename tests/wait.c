@@ -20,7 +20,10 @@ static void notify(const struct channel *ch)
 
 static int wait_until(struct channel *ch, uint64_t deadline)
 {
-	return enter_until(ch, 0, PIRN_ENTER_WAIT, deadline);
+	int ret = enter_until(ch, 0, PIRN_ENTER_WAIT, deadline);
+
+	/* what ended it is told too: watch.c */
+	return ret < 0 ? ret : ret & (int)PIRN_ENTER_COUNT_MASK;
 }
 
 /* ------------------------------------------------------ NOTIFY and deadlines */
@@ -77,7 +80,8 @@ TEST(what_was_submitted_counts_whatever_ended_the_wait)
 	slow_disk(1, 400 * MS, path);
 	rig_open(&rig, 4, 64 * KiB, path);
 	*next_sqe(&rig.ch) = io_sqe(PIRN_OP_READ, 0, 0, 4096);
-	check_eq(enter_until(&rig.ch, 1, PIRN_ENTER_WAIT, clock_ns() + 1 * MS), 1);
+	check_eq(enter_until(&rig.ch, 1, PIRN_ENTER_WAIT, clock_ns() + 1 * MS),
+		 1 | PIRN_ENDED_DEADLINE);
 	check_eq(cq_ready(&rig.ch), 0);
 	notify(&rig.ch);
 	*next_sqe(&rig.ch) = io_sqe(PIRN_OP_READ, 0, 0, 4096);
@@ -289,6 +293,45 @@ TEST(one_enter_at_a_time)
 	channel_close(&ch);
 }
 
+static atomic_uint waits_ended;
+static atomic_int no_more_waits;
+
+static void *wait_in_turn(void *arg)
+{
+	while (!atomic_load(&no_more_waits)) {
+		if (!enter(arg, PIRN_ENTER_WAIT))
+			atomic_fetch_add(&waits_ended, 1);
+		else
+			check_eq(errno, EBUSY);
+	}
+	return NULL;
+}
+
+/* Between a wake and the end of that wait another ENTER may begin to wait. */
+TEST(who_enters_while_another_wakes_is_not_forgotten)
+{
+	unsigned int i, rounds = scaled(20000, 3000);
+	pthread_t thread[2];
+	struct channel ch;
+
+	channel_open(&ch, 4, 4);
+	for (i = 0; i < 2; i++)
+		check_eq(pthread_create(&thread[i], NULL, wait_in_turn, &ch), 0);
+	for (i = 0; i < rounds; i++) {
+		notify(&ch);
+		while (atomic_load(&waits_ended) <= i)
+			;
+	}
+	check_eq(atomic_load(&waits_ended), rounds);
+	atomic_store(&no_more_waits, 1);
+	for (i = 0; i < 2; i++)
+		while (pthread_tryjoin_np(thread[i], NULL)) {
+			notify(&ch);
+			nap_ms(1);
+		}
+	channel_close(&ch);
+}
+
 /* ATTACH is no ENTER: it works while the core sleeps, and so does DETACH. */
 TEST(attach_and_detach_while_the_core_sleeps)
 {
@@ -397,6 +440,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_signal_ends_a_wait_with_eintr),
 		cmocka_unit_test(a_signal_does_not_hide_what_was_submitted),
 		cmocka_unit_test(one_enter_at_a_time),
+		cmocka_unit_test(who_enters_while_another_wakes_is_not_forgotten),
 		cmocka_unit_test(attach_and_detach_while_the_core_sleeps),
 		cmocka_unit_test(poll_tells_of_cqes_and_notifies),
 		cmocka_unit_test(epoll_tells_of_each_completion),

@@ -46,9 +46,9 @@
  *               write to a read-only device
  *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded; from ENTER:
  *               nothing was submitted, try again
- *   EINTR       a signal came before anything was submitted; from POOL_CREATE
+ *   EINTR       a signal came and nothing was submitted; from POOL_CREATE
  *               and mmap() a fatal one
- *   ETIME       the deadline passed before anything was submitted
+ *   ETIME       the deadline passed and nothing was submitted
  *   ENOSPC      in a CQE: a write that starts at or past the end of a device
  *   ETXTBSY     in a CQE: a write to a device in use as swap
  *   others      in a CQE: what the block layer said (EIO, ENODATA, ETIMEDOUT...)
@@ -198,8 +198,9 @@ struct pirn_pool_detach {
  *   bit   16     PIRN_ENTER_WAIT
  *   others       must be zero
  *
- * PIRN_IOC_ENTER_UNTIL: the same with a deadline and more room; the argument
- * points at a struct pirn_enter.
+ * PIRN_IOC_ENTER_UNTIL: the same with a deadline, another fd to watch, and an
+ * answer that says what ended the wait; the argument points at a struct
+ * pirn_enter.
  *
  * Both return how many SQEs were consumed, which may be fewer than asked: an
  * SQE is consumed only while ops in flight plus CQEs not yet read are fewer
@@ -207,10 +208,26 @@ struct pirn_pool_detach {
  * are on that device.  The rest stays where it is: call again with it when CQEs came.  A
  * consumed SQE gives exactly one CQE, also when it was invalid.
  *
- * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came, or
- * the deadline passed; a NOTIFY that is pending when it ends is used up.  When
- * SQEs were consumed their number is returned whatever ended the wait; else 0
- * for a CQE or a NOTIFY, EINTR or ETIME.
+ * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came, the
+ * deadline passed, a signal came, or the watched fd is readable or has an error
+ * or hang-up; a NOTIFY that is pending when it ends is used up.  When nothing
+ * was consumed and neither CQE, NOTIFY nor the watched fd ended it, it fails
+ * with EINTR or ETIME.  A deadline is absolute: after EINTR call again with the
+ * same one.  EINTR also comes when another subsystem has work for the thread to
+ * do on its way to user space, as an io_uring of the thread has: look there.
+ *
+ * The return value of ENTER_UNTIL has the count in PIRN_ENTER_COUNT_MASK, and
+ * above it, when it waited, PIRN_ENDED_* for whatever was true at the end.  A
+ * wait that finds CQEs or a NOTIFY does not look at the watched fd.
+ *
+ * With WATCH the fd in @watch is looked at as poll() does: what poll() would
+ * find readable without waiting ends the wait at once.  A file that cannot be
+ * polled, a channel and a pool are refused (EOPNOTSUPP).  The file is held
+ * until the call returns: closing the fd meanwhile does not end the wait.  An
+ * epoll that contains this very channel may be watched.  An io_uring set up with
+ * IORING_SETUP_DEFER_TASKRUN does not become readable by itself, as the kernel
+ * posts its completions only in the owner's own calls: watch an eventfd
+ * registered with it.
  *
  * May block without WAIT, for as long as the block layer holds the submitter
  * back (cgroup throttling, no free requests).  One ENTER at a time; EBUSY to
@@ -218,12 +235,19 @@ struct pirn_pool_detach {
  */
 #define PIRN_ENTER_COUNT_MASK	0xffffu
 #define PIRN_ENTER_WAIT		(1u << 16)
+#define PIRN_ENTER_WATCH	(1u << 17)	/* ENTER_UNTIL, with WAIT */
+
+#define PIRN_ENDED_CQE		(1u << 16)	/* the CQ is not empty */
+#define PIRN_ENDED_NOTIFY	(1u << 17)	/* a NOTIFY was used up */
+#define PIRN_ENDED_WATCH	(1u << 18)	/* the watched fd is ready */
+#define PIRN_ENDED_DEADLINE	(1u << 19)
+#define PIRN_ENDED_SIGNAL	(1u << 20)
 
 struct pirn_enter {
 	__u32 size;
-	__u32 flags;		/* PIRN_ENTER_WAIT */
+	__u32 flags;		/* PIRN_ENTER_WAIT, PIRN_ENTER_WATCH */
 	__u32 to_submit;
-	__u32 resv;
+	__s32 watch;		/* an fd; zero without WATCH */
 	__u64 deadline;		/* 0: none; EINVAL without WAIT */
 };
 

@@ -82,11 +82,13 @@ static san_never_returns void fiber_end(struct pirn_core *core, struct pirn_fibe
 	self->ended = true;
 	if (self->serves)
 		pirn_served(core, self);
-	if (self->joiner.first)
+	if (self->joiner.first) {
+		/* Its stack is the joiner's to put, who has not run yet. */
+		self->detached = true;
 		pirn_wait_end(core, self->joiner.first, 0);
-	else if (self->detached)
+	} else if (self->detached) {
 		pirn_stack_put(&core->stacks, self);
-
+	}
 	if (unlikely(self->flags & PIRN_FIBER_FP))
 		fp_leave(core);
 	next = pirn_fiber_next(core);
@@ -288,7 +290,8 @@ int pirn_join(struct pirn_fiber *fiber, int *result)
 		return pirn_fail(core, -EDEADLK, "a fiber cannot join itself");
 	if (fiber->detached || fiber->joiner.first)
 		return pirn_fail(core, -EINVAL, "the fiber is %s",
-				 fiber->detached ? "detached" : "joined already");
+				 fiber->joiner.first ? "joined already" :
+						       "detached or joined");
 	if (!fiber->ended) {
 		struct pirn_wait wait;
 
@@ -316,7 +319,8 @@ int pirn_detach(struct pirn_fiber *fiber)
 		return err;
 	if (fiber->detached || fiber->joiner.first)
 		return pirn_fail(core, -EINVAL, "the fiber is %s",
-				 fiber->detached ? "detached already" : "joined");
+				 fiber->joiner.first ? "joined" :
+						       "detached or joined already");
 	fiber->detached = true;
 	if (fiber->ended)
 		pirn_stack_put(&core->stacks, fiber);

@@ -35,6 +35,57 @@ TEST(join_gives_the_result)
 	check_eq(run_on(NULL, join_results, NULL), 4711);
 }
 
+struct joined {
+	struct pirn_fiber *fiber;
+	int value;
+	bool back;
+};
+
+static int join_first(void *arg)
+{
+	struct joined *j = arg;
+	int result = 0;
+
+	check_eq(pirn_join(j->fiber, &result), 0);
+	check_eq(result, j->value);
+	j->back = true;
+	return 0;
+}
+
+/* Between the end of a fiber and the run of who joined it. */
+static int join_late(void *arg)
+{
+	struct pirn_fiber *first, *next[3];
+	struct joined j = { .value = 11 };
+	int i, k;
+
+	(void)arg;
+	check_eq(pirn_spawn(&first, join_first, &j), 0);
+	check_eq(pirn_spawn(&j.fiber, give_back, &j.value), 0);
+	check_eq(pirn_yield(), 0);
+	/* A simulator may let it run first; the handle is gone then. */
+	if (j.back)
+		return pirn_join(first, NULL);
+	check_eq(pirn_join(j.fiber, NULL), -EINVAL);
+	check_eq(pirn_detach(j.fiber), -EINVAL);
+	check_eq(pirn_join(first, NULL), 0);
+	check(j.back);
+	/* its stack was given back once */
+	for (i = 0; i < 3; i++)
+		check_eq(pirn_spawn(&next[i], give_back, &j.value), 0);
+	for (i = 0; i < 3; i++)
+		for (k = 0; k < i; k++)
+			check(next[i] != next[k]);
+	for (i = 0; i < 3; i++)
+		check_eq(pirn_join(next[i], NULL), 0);
+	return 0;
+}
+
+TEST(a_fiber_is_joined_once)
+{
+	run_on(NULL, join_late, NULL);
+}
+
 struct log {
 	unsigned int n;
 	unsigned int entry[1000];
@@ -489,6 +540,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(join_gives_the_result),
+		cmocka_unit_test(a_fiber_is_joined_once),
 		cmocka_unit_test(runnable_fibers_run_first_in_first_out),
 		cmocka_unit_test(detached_fibers_run_and_are_freed),
 		cmocka_unit_test(unpark_is_remembered_once),

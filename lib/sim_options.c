@@ -60,6 +60,12 @@ static const struct option {
 	OPTION("import", import, 0, 0, 1),
 };
 
+/* The one whose zero is not its default. */
+static bool is_shuffle(const struct option *o)
+{
+	return o->place == offsetof(struct pirn_sim_options, shuffle);
+}
+
 static uint64_t get(const struct pirn_sim_options *opt, const struct option *o)
 {
 	const char *at = (const char *)opt + o->place;
@@ -97,10 +103,8 @@ static int check_pair(const char *name, uint64_t from, uint64_t to, char *why,
 
 int sim_options_check(struct pirn_sim_options *opt, char *why, size_t why_bytes)
 {
-	int err;
-
-	/* The one whose zero is not its default. */
 	bool no_shuffle = opt->shuffle == PIRN_SIM_NO_SHUFFLE;
+	int err;
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option *o = &options[i];
@@ -109,8 +113,7 @@ int sim_options_check(struct pirn_sim_options *opt, char *why, size_t why_bytes)
 		if (!value)
 			set(opt, o, o->usual);
 		else if ((value < o->least || value > o->most) &&
-			 !(no_shuffle && o->bytes == sizeof(uint32_t) &&
-			   value == PIRN_SIM_NO_SHUFFLE)) {
+			 !(no_shuffle && is_shuffle(o))) {
 			snprintf(why, why_bytes,
 				 "%s %llu is not from %llu to %llu", o->name,
 				 (unsigned long long)value,
@@ -278,8 +281,7 @@ static int word_parse(struct pirn_sim_options *opt, const char *word,
 				 (int)(end - value), value);
 			return -EINVAL;
 		}
-		if (!found && o->place ==
-			      offsetof(struct pirn_sim_options, shuffle))
+		if (!found && is_shuffle(o))
 			found = PIRN_SIM_NO_SHUFFLE;
 		set(opt, o, found);
 		return 0;

@@ -134,6 +134,11 @@ TEST(each_option_has_its_range)
 	longer = opt;
 	longer.fault[PIRN_SIM_FAULTS].rate = 1;
 	check_eq(pirn_sim_create(&sim, &longer, why, sizeof(why)), -EINVAL);
+	/* what stands for no shuffle is no number of cores */
+	longer = opt;
+	longer.shuffle = PIRN_SIM_NO_SHUFFLE;
+	longer.cores = PIRN_SIM_NO_SHUFFLE;
+	check_eq(pirn_sim_create(&sim, &longer, why, sizeof(why)), -EINVAL);
 	longer = opt;
 	longer.reserved = 1;
 	check_eq(pirn_sim_create(&sim, &longer, NULL, 0), -EINVAL);

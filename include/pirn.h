@@ -436,7 +436,8 @@ PIRN_API uint32_t pirn_memory_align(const struct pirn_file *file);
  * would pass the end of a device, then with nothing written past it.  -EINVAL:
  * offset, length or address not aligned (pirn_reason() says which); -EBADF: not
  * open for that; -EPERM or -EROFS: read-only; -EIO and others from the device.
- * @flags of a write: PIRN_DSYNC, durable when it returns.
+ * @flags of a write: PIRN_DSYNC, durable when it returns; where a sync of the
+ * handle has failed it writes nothing and gives that error (pirn_fsync()).
  */
 #define PIRN_DSYNC 1u
 
@@ -447,8 +448,8 @@ PIRN_API ssize_t pirn_pwrite(struct pirn_file *file, const void *buf,
 
 /*
  * Makes durable every write that completed before the call.  An error stays
- * with the handle, one of a PIRN_DSYNC write too: each later call gives it
- * again.  Syncs of one file run one after the other, on the core that opened
+ * with the handle, one of a PIRN_DSYNC write too: each later call, and each
+ * later PIRN_DSYNC write, gives it again.  Syncs of one file run one after the other, on the core that opened
  * it: -EAGAIN, -ENOMEM when that core can make no fiber.  Parks.
  */
 PIRN_API int pirn_fsync(struct pirn_file *file);

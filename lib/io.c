@@ -208,6 +208,12 @@ static void sync_failed(struct pirn_file *file, int error)
 	atomic_compare_exchange_strong(&file->fsync_error, &none, error);
 }
 
+static int lost_before(struct pirn_core *core, int error)
+{
+	return pirn_fail(core, error,
+			 "a sync of this file failed: what was written before may be lost");
+}
+
 /*
  * A write that was to be durable and failed may have used up such an error, but
  * not when its answer is that the write itself was wrong, or had no room.
@@ -357,6 +363,11 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 	if (unlikely((file->flags & O_ACCMODE) == O_RDONLY))
 		return pirn_fail(core, -EBADF,
 				 "the file is not open for writing");
+	if (flags & PIRN_DSYNC) {
+		err = atomic_load(&file->fsync_error);
+		if (unlikely(err))
+			return lost_before(core, err);
+	}
 	op.kind = PIRN_IO_WRITE;
 	op.dsync = flags & PIRN_DSYNC;
 	op.given = false;
@@ -438,8 +449,5 @@ int pirn_fsync(struct pirn_file *file)
 	/* No device says these: pirn_device_error(). */
 	if (err == -ECANCELED || err == -ETIMEDOUT)
 		return pirn_fail_plain(core, err);
-	if (err)
-		return pirn_fail(core, err,
-				 "a sync of this file failed: what was written before may be lost");
-	return 0;
+	return err ? lost_before(core, err) : 0;
 }

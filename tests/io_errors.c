@@ -94,7 +94,8 @@ static int latched(void *arg)
 	for (i = 0; i < 3; i++) {
 		check_eq(pirn_fsync(file), -EIO);
 		/* what was asked to be durable may be lost, whatever works now */
-		check_eq(pirn_pwrite(file, buf, 4096, BAD, PIRN_DSYNC), 4096);
+		check_eq(pirn_pwrite(file, buf, 4096, BAD, PIRN_DSYNC), -EIO);
+		check_eq(pirn_pwrite(file, buf, 4096, BAD, 0), 4096);
 	}
 	check_eq(pirn_call((unsigned int)pirn_core_count() - 1, sync_there, file,
 			   &result), 0);

@@ -435,6 +435,39 @@ TEST(a_failed_sync_fails_for_ever)
 	check_op(e.syncs, >, 1);
 }
 
+/* The first sync fails, and no later one is asked for. */
+static int write_after(void *arg)
+{
+	char *buf = pirn_buf_alloc(4096);
+	struct pirn_file *file = file_at("f"), *other;
+
+	(void)arg;
+	fill(buf, 4096, 0, 1);
+	check_eq(pirn_pwrite(file, buf, 4096, 0, PIRN_DSYNC), 4096);
+	check_eq(pirn_fsync(file), -EIO);
+	fill(buf, 4096, 0, 2);
+	check_eq(pirn_pwrite(file, buf, 4096, 0, PIRN_DSYNC), -EIO);
+	check(strstr(pirn_reason(), "a sync of this file failed"));
+	/* and nothing was written */
+	check_eq(pirn_pread(file, buf, 4096, 0), 4096);
+	check_filled(buf, 4096, 0, 1);
+	/* one that asks for no durability does what it says */
+	check_eq(pirn_pwrite(file, buf, 4096, 0, 0), 4096);
+	check_eq(pirn_open(&other, "f", O_RDWR, 0), 0);
+	check_eq(pirn_pwrite(other, buf, 4096, 0, PIRN_DSYNC), 4096);
+	return 0;
+}
+
+TEST(after_a_failed_sync_no_write_is_said_to_be_durable)
+{
+	struct pirn_sim_options opt = with_fault(11, PIRN_SIM_EIO_FSYNC,
+						 MILLION);
+	struct pirn_sim *sim = world(&opt);
+
+	live(sim, write_after, NULL);
+	pirn_sim_destroy(sim);
+}
+
 TEST(space_runs_out_for_writes_that_lengthen)
 {
 	struct errors e;
@@ -509,6 +542,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(reads_fail_as_often_as_told),
 		cmocka_unit_test(writes_fail_and_leave_any_part),
 		cmocka_unit_test(a_failed_sync_fails_for_ever),
+		cmocka_unit_test(after_a_failed_sync_no_write_is_said_to_be_durable),
 		cmocka_unit_test(space_runs_out_for_writes_that_lengthen),
 		cmocka_unit_test(a_misdirected_write_is_elsewhere),
 		cmocka_unit_test(a_latent_sector_error_lasts_until_rewritten),

@@ -61,6 +61,20 @@ static const struct argp_option *option_of(const struct argp *argp,
 	return found;
 }
 
+/* The option at the end of a cluster: only a last one can lack its value. */
+static const struct argp_option *short_option_of(const struct argp *argp,
+						 const char *word)
+{
+	const struct argp_option *o;
+
+	if (word[0] != '-' || word[1] == '-' || !word[1])
+		return NULL;
+	for (o = argp->options; o && (o->name || o->key); o++)
+		if (o->key == (unsigned char)word[strlen(word) - 1])
+			return o;
+	return NULL;
+}
+
 static void __attribute__((noreturn))
 bad_option(const struct argp *argp, const struct argp_state *state)
 {
@@ -76,6 +90,9 @@ bad_option(const struct argp *argp, const struct argp_state *state)
 			 o->arg);
 	if (o && !o->arg && strchr(word, '='))
 		args_bad("--%s takes no value", o->name);
+	o = short_option_of(argp, word);
+	if (o && o->arg)
+		args_bad("-%c needs a value, as in -%c %s", o->key, o->key, o->arg);
 	args_bad("unknown option '%s'; %s --help lists them", word, command_name);
 }
 
@@ -182,4 +199,10 @@ enum pirn_backend args_backend(const char *text)
 			return b;
 	}
 	args_bad("--backend is auto, kmod, uring, aio or sim, not '%s'", text);
+}
+
+int args_run_failed(int err, const char *message)
+{
+	complain("%s", message[0] ? message : strerror(-err));
+	return err == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -115,10 +115,10 @@ static int run(struct cp *cp)
 	opt.message_bytes = sizeof(message);
 	err = pirn_run(&opt, main_fiber, cp, &status);
 	if (err < 0)
-		complain("%s", message[0] ? message : strerror(-err));
-	else if (message[0] && cp->say_message)
+		return args_run_failed(err, message);
+	if (message[0] && cp->say_message)
 		complain("%s", message);
-	return err < 0 ? EXIT_FAILED : status;
+	return status;
 }
 
 enum {

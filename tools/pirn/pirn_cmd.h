@@ -57,6 +57,11 @@ void args_parse(const struct argp *argp, int argc, char **argv,
 uint64_t args_number(const char *name, const char *text, uint64_t least,
 		     uint64_t most);
 enum pirn_backend args_backend(const char *text);
+/*
+ * pirn_run() said no: complains, and what to exit with.  An option that it
+ * refuses was on the command line.
+ */
+int args_run_failed(int err, const char *message);
 
 /* open.c: files and block devices to work on. */
 

@@ -21,7 +21,7 @@ static const struct argp_option all_options[] = {
 	{ "bytes", 'B', "N", 0, "Of a value, 1 to 124 (100)", 0 },
 	{ "frames", 'p', "N", 0, "Pages cached a shard, 16 up (256)", 0 },
 	{ "cpus", 'C', "LIST", 0, "CPUs to run on, as 0-3,8 (all)", 0 },
-	{ "backend", 'b', "NAME", 0, "auto, kmod or uring (auto)", 0 },
+	{ "backend", 'b', "NAME", 0, "auto, kmod, uring or aio (auto)", 0 },
 	{ "no-flush", 'x', NULL, 0,
 	  "Make nothing durable: what a crash loses, and what the flush costs", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 }
@@ -108,6 +108,10 @@ void wal_args_parse(struct wal_args *args, const char *keys, const char *doc,
 		args_bad("needs a file or a block device");
 	if (args->shape.shard_bytes % 4096 || args->shape.log_bytes % 4096)
 		args_bad("--shard-bytes and --log-bytes are multiples of 4096");
+	/* Two superblocks, two maps and one page at the least. */
+	if (args->shape.shard_bytes < args->shape.log_bytes + (20u << 10))
+		args_bad("--shard-bytes is at least 20K more than --log-bytes, which is %llu",
+			 (unsigned long long)args->shape.log_bytes);
 }
 
 int wal_run(struct wal_args *args, int (*fn)(void *args))
@@ -123,11 +127,7 @@ int wal_run(struct wal_args *args, int (*fn)(void *args))
 	args->run.message = message;
 	args->run.message_bytes = sizeof(message);
 	err = pirn_run(&args->run, fn, args, &result);
-	if (err) {
-		complain("%s", message[0] ? message : strerror(-err));
-		return EXIT_FAILED;
-	}
-	return result;
+	return err ? args_run_failed(err, message) : result;
 }
 
 int wal_complain(const struct wal *wal, const char *what, int err)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Fibers left when the main fiber has returned: who they are, which each core
- * says on its own thread after its last turn, and their cleanup handlers.
+ * says on its own thread after its last turn, and their cleanup handlers.  What
+ * a fiber does is told here for a deadlock of the simulator too (sim_dead.c).
  */
 #include "lib.h"
 #include "mailbox.h"
@@ -15,8 +16,8 @@ static const char *const op_names[] = {
 };
 
 /* What it stopped in: a wait says so, calls and IO have a record. */
-static void describe(const struct pirn_fiber *fiber,
-		     struct pirn_fiber_info *info)
+void pirn_fiber_describe(const struct pirn_fiber *fiber,
+			 struct pirn_fiber_info *info)
 {
 	*info = (struct pirn_fiber_info) {
 		.size = sizeof(*info),
@@ -63,7 +64,7 @@ static void report_one(struct pirn_core *core, struct pirn_fiber *fiber)
 	struct pirn_runtime *rt = core->rt;
 	struct pirn_fiber_info info;
 
-	describe(fiber, &info);
+	pirn_fiber_describe(fiber, &info);
 	note(rt, &info);
 	if (rt->opt.left)
 		rt->opt.left(rt->opt.left_arg, &info);

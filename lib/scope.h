@@ -66,6 +66,9 @@ void pirn_fibers_each(struct pirn_core *core,
 		      void (*fn)(struct pirn_core *core,
 				 struct pirn_fiber *fiber));
 
+/* left.c: a fiber that does not run now; runnable only after the last turn. */
+void pirn_fiber_describe(const struct pirn_fiber *fiber,
+			 struct pirn_fiber_info *info);
 /* left.c: after the last turn of a core, on its own thread: who is left. */
 void pirn_left_report(struct pirn_core *core);
 /*

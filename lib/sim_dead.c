@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
+#include "scope.h"
 #include "sim.h"
 
 #define SHOWN 32u			/* fibers of a core */
@@ -15,19 +16,6 @@ struct list {
 	uint32_t shown;
 	uint32_t more;
 };
-
-static const char *parked_in(const struct pirn_fiber *fiber)
-{
-	const struct pirn_wait *wait = fiber->wait;
-
-	if (!wait)
-		return "in an op or a call";
-	if (wait == fiber->parked)
-		return "in pirn_park()";
-	if (wait->in)
-		return "in a queue";
-	return "until something ends its wait";
-}
 
 /* The function it began with, as a linker or addr2line knows it. */
 static void show_function(FILE *out, const struct pirn_fiber *fiber)
@@ -53,6 +41,8 @@ static void show_function(FILE *out, const struct pirn_fiber *fiber)
 static void show(struct list *list, const struct pirn_fiber *fiber,
 		 uint32_t number)
 {
+	struct pirn_fiber_info info;
+
 	if (fiber->ended)
 		return;
 	if (list->shown == SHOWN) {
@@ -63,7 +53,10 @@ static void show(struct list *list, const struct pirn_fiber *fiber,
 	fprintf(list->out, "\n  fiber %u", number);
 	if (fiber->name)
 		fprintf(list->out, " (%s)", fiber->name);
-	fprintf(list->out, ", parked %s", parked_in(fiber));
+	pirn_fiber_describe(fiber, &info);
+	fprintf(list->out, ", parked in %s", info.doing);
+	if (info.other_core >= 0)
+		fprintf(list->out, " to core %d", info.other_core);
 	show_function(list->out, fiber);
 }
 

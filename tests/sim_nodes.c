@@ -396,8 +396,8 @@ TEST(a_deadlock_names_who_is_parked)
 	check(strstr(text, "node 0 core 0: 3 fibers"));
 	check(strstr(text, "node 0 core 1: 0 fibers"));
 	check(strstr(text, "node 0 core 2: 1 fibers"));
-	check(strstr(text, "fiber 0 (main), parked in an op or a call"));
-	for (at = text; (at = strstr(at, "parked in pirn_park()")); at++)
+	check(strstr(text, "fiber 0 (main), parked in pirn_call to core 2, "));
+	for (at = text; (at = strstr(at, "parked in pirn_park, ")); at++)
 		parks++;
 	check_eq(parks, 3);
 	/* the node is as it was, and can go */

@@ -515,13 +515,17 @@ int pirn_port_give(struct pirn_port port, void *buf, size_t bytes,
 	struct pirn_core *core = pirn_this();
 	struct buffer_item item = { buf, bytes };
 	struct pirn_port_send send;
+	struct pirn_pool *pool;
 
 	if (!core)
 		return -EPERM;
 	if (unlikely(!(port.type & BUFFERS)))
 		return no_port(core, &port, -EINVAL);
-	if (unlikely(!pirn_pool_of(core, buf)))
-		return pirn_fail(core, -EFAULT, "%p is in the pool of no core",
+	pool = pirn_pool_of(core, buf);
+	if (unlikely(!pool || (pool == &core->pool &&
+			       !pirn_pool_piece(pool, buf))))
+		return pirn_fail(core, -EFAULT,
+				 "%p is not a buffer that pirn_buf_alloc() gave out",
 				 buf);
 	send.to = port;
 	return send_item(core, &send, &item, sizeof(item), deadline);

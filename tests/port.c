@@ -270,6 +270,10 @@ static int hand_over(void *arg)
 	/* What could not be given stays the sender's. */
 	check_eq(pirn_port_give(port, &value, 8, PIRN_NEVER), -EFAULT);
 	check_eq(pirn_port_give(port, NULL, 8, PIRN_NEVER), -EFAULT);
+	buf = pirn_buf_alloc(8192);
+	check_eq(pirn_port_give(port, (char *)buf + 4096, 8, PIRN_NEVER), -EFAULT);
+	check_eq(pirn_buf_free(buf), 0);
+	check_eq(pirn_port_give(port, buf, 8, PIRN_NEVER), -EFAULT);
 	check_eq(pirn_port_send(port, &value, 16), -EINVAL);
 	for (i = 0; i < capacity; i++)
 		check_eq(pirn_port_give(port, pirn_buf_alloc(4096), 0, 1), 0);

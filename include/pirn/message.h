@@ -38,7 +38,9 @@ PIRN_API int pirn_post(unsigned int core, int (*fn)(void *arg), void *arg);
  * (@results may be NULL) is then what fn returned there, or the negative errno
  * of why it did not run.  Nothing is taken back when one fails.
  *
- * Returns 0 when none of these is negative, else that of the lowest core.
+ * Returns 0 when none of these is negative, else that of the lowest core.  So
+ * -ECANCELED or -ETIMEDOUT here does not mean that nothing was done: some cores
+ * may have run fn before the scope ended, and @results tells which had not.
  * With more than 16 cores, some pass the call on to others: for those that one
  * of them could not make a fiber for, its error is theirs.
  */
@@ -100,9 +102,10 @@ PIRN_API int pirn_port_receive_until(struct pirn_port port, void *item,
 
 /*
  * The same for a port of buffers: @buf, a piece that pirn_buf_alloc() gave out
- * on any core (else -EFAULT), with a number that the program may use for how
- * much is in it.  With 0 the buffer is the receiver's, who gives it back with
- * pirn_buf_free() or pirn_buf_return(); with an error it stays the sender's.
+ * on any core, with a number that the program may use for how much is in it.
+ * -EFAULT: it is not (of the pool of another core only the range is checked).
+ * With 0 the buffer is the receiver's, who gives it back with pirn_buf_free() or
+ * pirn_buf_return(); with an error it stays the sender's.
  */
 PIRN_API int pirn_port_give(struct pirn_port port, void *buf, size_t bytes,
 			    uint64_t deadline);

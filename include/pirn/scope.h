@@ -8,9 +8,11 @@
  *
  *   -ECANCELED or -ETIMEDOUT from a call that parks, when a scope around it has
  *   ended, means that what it was to do was never begun: nothing was issued,
- *   sent, taken or handed over.  What was begun is waited for, and the call gives
- *   its true result, late if need be; the next call says that the scope ended.
- *   So a hung disk outlives a deadline: pirn_pread_give() is for that.
+ *   sent, taken or handed over (of a call on all cores, some of it may have
+ *   been: its results say for which).  What was begun is waited for, and the
+ *   call gives its true result, late if need be; the next call says that the
+ *   scope ended.  So a hung disk outlives a deadline: pirn_pread_give() is for
+ *   that.
  *
  *   A transfer of more than 1 MiB is carried through once its first part was
  *   issued.  A device that itself times out gives -EIO, with a pirn_reason().

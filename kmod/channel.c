@@ -69,9 +69,12 @@ static void pirn_ring_layout(struct pirn_channel *ch)
 {
 	u32 sq_offset = sizeof(struct pirn_ring_header);
 	u32 cq_offset = sq_offset + ch->sq_entries * sizeof(struct pirn_sqe);
+	u32 results_offset =
+		cq_offset + ch->cq_entries * sizeof(struct pirn_cqe);
 
 	ch->sq = (void *)ch->header + sq_offset;
 	ch->cq = (void *)ch->header + cq_offset;
+	ch->results = (void *)ch->header + results_offset;
 	*ch->header = (struct pirn_ring_header) {
 		.magic		= PIRN_RING_MAGIC,
 		.version	= PIRN_RING_VERSION,
@@ -82,6 +85,9 @@ static void pirn_ring_layout(struct pirn_channel *ch)
 		.cq_entries	= ch->cq_entries,
 		.cpu		= ch->cpu,
 		.mmap_bytes	= ch->mmap_bytes,
+		.results_offset	= results_offset,
+		.results	= ch->nr_results,
+		.flags		= ch->times ? PIRN_CHANNEL_TIMES : 0,
 	};
 }
 
@@ -117,6 +123,8 @@ static void pirn_channel_free(struct pirn_channel *ch)
 	pirn_tables_free(ch);
 	pirn_ident_free_all(ch);
 	kvfree(ch->ops);
+	pirn_joins_free(ch);
+	kvfree(ch->histogram);
 	pirn_ring_free(ch);
 	if (ch->mm)
 		mmdrop(ch->mm);
@@ -170,10 +178,11 @@ static int pirn_channel_mmap(struct file *file, struct vm_area_struct *vma)
 static void pirn_channel_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct pirn_channel *ch = file->private_data;
-	u32 in_flight, targets, pools;
+	u32 in_flight, targets, pools, slots;
 
 	spin_lock_irq(&ch->lock);
-	in_flight = ch->in_flight;
+	in_flight = ch->in_flight - ch->join_entries;
+	slots = bitmap_weight(ch->result_map, ch->nr_results);
 	targets = bitmap_weight(ch->target_map, PIRN_MAX_TARGETS);
 	pools = bitmap_weight(ch->slot_map, PIRN_MAX_POOLS);
 	spin_unlock_irq(&ch->lock);
@@ -181,6 +190,8 @@ static void pirn_channel_fdinfo(struct seq_file *m, struct file *file)
 		   ch->cpu, ch->sq_entries, ch->cq_entries);
 	seq_printf(m, "pirn-in-flight:\t%u\npirn-targets:\t%u\npirn-pools:\t%u\n",
 		   in_flight, targets, pools);
+	seq_printf(m, "pirn-results:\t%u\npirn-results-in-use:\t%u\npirn-times:\t%u\n",
+		   ch->nr_results, slots, ch->times);
 }
 
 const struct file_operations pirn_channel_fops = {
@@ -199,6 +210,11 @@ static bool pirn_entries_ok(u32 entries, u32 max)
 	return is_power_of_2(entries) && entries <= max;
 }
 
+static u64 pirn_histogram_bytes(const struct pirn_channel *ch)
+{
+	return ch->times ? PIRN_HISTOGRAM_BUCKETS * sizeof(*ch->histogram) : 0;
+}
+
 static int pirn_channel_construct(struct pirn_channel *ch)
 {
 	int node = pirn_node_of(ch->cpu);
@@ -207,8 +223,10 @@ static int pirn_channel_construct(struct pirn_channel *ch)
 
 	ch->mmap_bytes = PAGE_ALIGN(sizeof(struct pirn_ring_header) +
 				    ch->sq_entries * sizeof(struct pirn_sqe) +
-				    ch->cq_entries * sizeof(struct pirn_cqe));
+				    (ch->cq_entries + ch->nr_results) *
+				    sizeof(struct pirn_cqe));
 	bytes = ch->mmap_bytes + ch->cq_entries * sizeof(*ch->ops) +
+		pirn_joins_bytes(ch) + pirn_histogram_bytes(ch) +
 		PIRN_MAX_TARGETS * sizeof(*ch->targets) +
 		PIRN_MAX_POOLS * sizeof(*ch->slots) + sizeof(*ch);
 	err = pirn_charge(ch->charged, DIV_ROUND_UP_ULL(bytes, PAGE_SIZE));
@@ -233,6 +251,15 @@ static int pirn_channel_construct(struct pirn_channel *ch)
 	err = pirn_ops_alloc(ch, node);
 	if (err)
 		return err;
+	err = pirn_joins_alloc(ch, node);
+	if (err)
+		return err;
+	if (ch->times) {
+		ch->histogram = kvzalloc_node(pirn_histogram_bytes(ch),
+					      GFP_KERNEL_ACCOUNT, node);
+		if (!ch->histogram)
+			return -ENOMEM;
+	}
 	return pirn_tables_alloc(ch);
 }
 
@@ -243,7 +270,7 @@ struct file *pirn_channel_create(struct pirn_channel_create *arg)
 	struct file *file;
 	int err;
 
-	if (arg->flags || arg->resv)
+	if (arg->flags & ~PIRN_CHANNEL_TIMES || arg->results > PIRN_MAX_RESULTS)
 		return ERR_PTR(-EINVAL);
 	if (!pirn_entries_ok(arg->sq_entries, PIRN_MAX_SQ_ENTRIES) ||
 	    !pirn_entries_ok(arg->cq_entries, PIRN_MAX_CQ_ENTRIES) ||
@@ -258,7 +285,10 @@ struct file *pirn_channel_create(struct pirn_channel_create *arg)
 		return ERR_PTR(-ENOMEM);
 	ch->sq_entries = arg->sq_entries;
 	ch->cq_entries = arg->cq_entries;
+	ch->nr_results = arg->results;
+	ch->nr_joins = min(arg->results, arg->cq_entries / 2);
 	ch->cpu = arg->cpu;
+	ch->times = arg->flags & PIRN_CHANNEL_TIMES;
 	ch->charged = get_uid(current_user());
 	spin_lock_init(&ch->lock);
 	init_waitqueue_head(&ch->poll_wait);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Path: stage 8, the way back.  The one place where an op ends: its CQE is
- * written and published, the op goes back, the sleeper is woken.  Called by
+ * written and published, or that of its join (join.c) if one is due, the op goes
+ * back, the sleeper is woken.  Called by
  * block.c from whatever context the device completes in, by worker.c, and by
  * submit.c for what ends before it began.  Hands on to user space, and to
  * wait.c for the wake.
@@ -28,9 +29,10 @@
 #include "pirn.h"
 
 static void pirn_count(struct pirn_channel *ch, const struct pirn_op *op,
-		       s32 res)
+		       const struct pirn_cqe *cqe)
 {
 	struct pirn_counters *c = &ch->counters;
+	s32 res = cqe->res;
 
 	c->completed++;
 	if (unlikely(res < 0))
@@ -41,6 +43,23 @@ static void pirn_count(struct pirn_channel *ch, const struct pirn_op *op,
 		c->bytes_written += res;
 	if (raw_smp_processor_id() != ch->cpu)
 		c->remote_completions++;
+	if (unlikely(ch->histogram) && op->target)
+		ch->histogram[pirn_histogram_bucket(cqe->device)]++;
+}
+
+static void pirn_publish(struct pirn_channel *ch, const struct pirn_cqe *cqe)
+{
+	ch->cq[pirn_ring_slot(ch->cq_tail, ch->cq_entries)] = *cqe; /* (A) */
+	ch->cq_tail++;
+	smp_store_release(&ch->header->cq_tail, ch->cq_tail);	/* (B) */
+	pirn_wake(ch);
+}
+
+static void pirn_time(const struct pirn_op *op, struct pirn_cqe *cqe)
+{
+	cqe->published = pirn_now(op->channel);
+	if (op->target)
+		cqe->device = cqe->published - op->began;
 }
 
 /*
@@ -49,21 +68,20 @@ static void pirn_count(struct pirn_channel *ch, const struct pirn_op *op,
  */
 void pirn_complete(struct pirn_op *op, s32 res)
 {
+	struct pirn_cqe cqe = { .cookie = op->cookie, .res = res };
 	struct pirn_channel *ch = op->channel;
-	struct pirn_cqe *cqe;
 	unsigned long flags;
 	bool last;
 
-	spin_lock_irqsave(&ch->lock, flags);
-	cqe = &ch->cq[pirn_ring_slot(ch->cq_tail, ch->cq_entries)];
-	*cqe = (struct pirn_cqe) {
-		.cookie	= op->cookie,
-		.res	= res,
-	};
-	ch->cq_tail++;
-	smp_store_release(&ch->header->cq_tail, ch->cq_tail);	/* (B) */
+	/* Before the lock, which others wait for: early by that much. */
+	if (unlikely(ch->times))
+		pirn_time(op, &cqe);
 
-	pirn_count(ch, op, res);
+	spin_lock_irqsave(&ch->lock, flags);
+	pirn_count(ch, op, &cqe);
+	if (likely(!op->join) || pirn_join_end(op, &cqe))
+		pirn_publish(ch, &cqe);
+
 	if (likely(op->target)) {
 		op->target->done++;
 		/* The last touch of the identity: see pirn_ident_replace(). */
@@ -76,7 +94,6 @@ void pirn_complete(struct pirn_op *op, s32 res)
 	op->next = ch->done.head;
 	ch->done.head = op;
 
-	pirn_wake(ch);
 	last = !--ch->in_flight && unlikely(ch->dead);
 	spin_unlock_irqrestore(&ch->lock, flags);
 

@@ -50,11 +50,10 @@ static long pirn_query_prepare(struct pirn_call *call)
 {
 	struct pirn_query *query = &call->arg.query;
 
-	if (query->resv)
-		return -EINVAL;
 	*query = (struct pirn_query) {
 		.size		= query->size,
 		.abi_version	= PIRN_ABI_VERSION,
+		.features	= PIRN_FEATURE_TIMES,
 		.op_mask	= BIT_ULL(PIRN_OP_LAST) - 1,
 		.sqe_flags	= PIRN_SQE_DSYNC | PIRN_SQE_NOMERGE,
 		.max_pool_bytes	= pirn_pool_max_bytes(),
@@ -63,6 +62,7 @@ static long pirn_query_prepare(struct pirn_call *call)
 		.max_targets	= PIRN_MAX_TARGETS,
 		.max_pools	= PIRN_MAX_POOLS,
 		.max_io_bytes	= PIRN_MAX_IO_BYTES,
+		.max_results	= PIRN_MAX_RESULTS,
 	};
 	return 0;
 }
@@ -198,7 +198,7 @@ static long pirn_enter_word(struct pirn_channel *ch, unsigned long word)
 static const struct pirn_ioctl pirn_dev_ioctls[] = {
 	{
 		.cmd		= PIRN_IOC_QUERY,
-		PIRN_SIZES(pirn_query, resv),
+		PIRN_SIZES(pirn_query, max_results),
 		.out		= true,
 		.prepare	= pirn_query_prepare,
 	},

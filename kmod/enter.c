@@ -12,36 +12,45 @@
  * bi_end_io recognises that it runs inside this thread's submit_bio().
  */
 #include <linux/sched/mm.h>
+#include <linux/time_namespace.h>
 
 #include "pirn.h"
 
 /* The first ENTER binds the channel to its address space. */
 static int pirn_bind(struct pirn_channel *ch)
 {
+	struct timespec64 offset = {};
+
 	lockdep_assert_held(&ch->lock);
 
 	if (ch->mm)
 		return -EPERM;
 	mmgrab(current->mm);
 	ch->mm = current->mm;
+	timens_add_monotonic(&offset);
+	ch->time_offset = timespec64_to_ns(&offset);
 	return 0;
 }
 
 /*
- * Admits up to nr SQEs.  Each takes a credit: a CQ entry that is its own until
- * user space has read it.  An op is free at completion, its CQ entry is not,
- * which is why ops are no measure of room.
+ * Takes credits for nr SQEs, or as many as there are.  Each needs one: a CQ entry
+ * that is its own until user space has read it.  An op is free at completion, its
+ * CQ entry is not, which is why ops are no measure of room.  A JOIN may need two,
+ * and has a member at least: twice nr is enough for any nr SQEs.
  */
-static u32 pirn_reserve(struct pirn_channel *ch, u32 nr)
+static void pirn_reserve(struct pirn_channel *ch, u32 nr)
 {
 	/* (E) in <linux/pirn.h>: entries before head have been read. */
 	u32 head = smp_load_acquire(&ch->header->cq_head);
 
 	lockdep_assert_held(&ch->lock);
 
+	if (ch->nr_results)
+		nr *= 2;
 	nr = min(nr, pirn_ring_credits(ch->cq_tail, head, ch->in_flight,
 				       ch->cq_entries));
 	ch->in_flight += nr;
+	ch->credits = nr;
 
 	/* In front of the others: the op used last is the warmest. */
 	if (ch->done.head) {
@@ -49,7 +58,6 @@ static u32 pirn_reserve(struct pirn_channel *ch, u32 nr)
 		ch->free = ch->done.head;
 		ch->done.head = NULL;
 	}
-	return nr;
 }
 
 /* The count wins: those SQEs are gone, whatever came after. */
@@ -73,7 +81,6 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit,
 {
 	unsigned long began = jiffies;
 	long used = 0;
-	u32 reserved;
 	int err = 0;
 
 	if (to_submit > ch->sq_entries)
@@ -91,17 +98,17 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit,
 	ch->counters.enters++;
 
 	if (to_submit) {
-		reserved = pirn_reserve(ch, to_submit);
+		pirn_reserve(ch, to_submit);
 		ch->submitter = current;
 		spin_unlock_irq(&ch->lock);
 
 		err = pirn_ident_update(ch);
 		if (likely(!err))
-			used = pirn_submit(ch, reserved);
+			used = pirn_submit(ch, to_submit);
 
 		spin_lock_irq(&ch->lock);
 		ch->submitter = NULL;
-		ch->in_flight -= reserved - used;
+		ch->in_flight -= ch->credits;
 		ch->counters.submitted += used;
 		/* More than a tick: something held us back, throttling mostly. */
 		if (unlikely(jiffies - began > 1))

@@ -40,7 +40,7 @@ PIRN_FIELD(pirn_query, max_cq_entries, 44);
 PIRN_FIELD(pirn_query, max_targets, 48);
 PIRN_FIELD(pirn_query, max_pools, 52);
 PIRN_FIELD(pirn_query, max_io_bytes, 56);
-PIRN_FIELD(pirn_query, resv, 60);
+PIRN_FIELD(pirn_query, max_results, 60);
 
 static_assert(sizeof(struct pirn_channel_create) == 32);
 PIRN_FIELD(pirn_channel_create, size, 0);
@@ -48,7 +48,7 @@ PIRN_FIELD(pirn_channel_create, flags, 4);
 PIRN_FIELD(pirn_channel_create, sq_entries, 8);
 PIRN_FIELD(pirn_channel_create, cq_entries, 12);
 PIRN_FIELD(pirn_channel_create, cpu, 16);
-PIRN_FIELD(pirn_channel_create, resv, 20);
+PIRN_FIELD(pirn_channel_create, results, 20);
 PIRN_FIELD(pirn_channel_create, mmap_bytes, 24);
 
 static_assert(sizeof(struct pirn_pool_create) == 32);
@@ -100,14 +100,15 @@ PIRN_FIELD(pirn_sqe, cookie, 8);
 PIRN_FIELD(pirn_sqe, offset, 16);
 PIRN_FIELD(pirn_sqe, pool_offset, 24);
 PIRN_FIELD(pirn_sqe, len, 32);
-PIRN_FIELD(pirn_sqe, resv1, 36);
-PIRN_FIELD(pirn_sqe, resv2, 40);
+PIRN_FIELD(pirn_sqe, threshold, 36);
+PIRN_FIELD(pirn_sqe, resv1, 40);
 
 static_assert(sizeof(struct pirn_cqe) == 32);
 PIRN_FIELD(pirn_cqe, cookie, 0);
 PIRN_FIELD(pirn_cqe, res, 8);
 PIRN_FIELD(pirn_cqe, flags, 12);
-PIRN_FIELD(pirn_cqe, resv, 16);
+PIRN_FIELD(pirn_cqe, device, 16);
+PIRN_FIELD(pirn_cqe, published, 24);
 
 static_assert(sizeof(struct pirn_ring_header) == 256);
 PIRN_FIELD(pirn_ring_header, magic, 0);
@@ -119,7 +120,10 @@ PIRN_FIELD(pirn_ring_header, cq_offset, 20);
 PIRN_FIELD(pirn_ring_header, cq_entries, 24);
 PIRN_FIELD(pirn_ring_header, cpu, 28);
 PIRN_FIELD(pirn_ring_header, mmap_bytes, 32);
-PIRN_FIELD(pirn_ring_header, resv0, 40);
+PIRN_FIELD(pirn_ring_header, results_offset, 40);
+PIRN_FIELD(pirn_ring_header, results, 44);
+PIRN_FIELD(pirn_ring_header, flags, 48);
+PIRN_FIELD(pirn_ring_header, resv0, 52);
 PIRN_FIELD(pirn_ring_header, sq_head, 64);
 PIRN_FIELD(pirn_ring_header, resv1, 68);
 PIRN_FIELD(pirn_ring_header, cq_tail, 128);
@@ -128,7 +132,10 @@ PIRN_FIELD(pirn_ring_header, cq_head, 192);
 PIRN_FIELD(pirn_ring_header, resv3, 196);
 
 static_assert(PIRN_OP_NOP == 0 && PIRN_OP_READ == 1 && PIRN_OP_WRITE == 2 &&
-	      PIRN_OP_FSYNC == 3);
+	      PIRN_OP_FSYNC == 3 && PIRN_OP_JOIN == 4);
+static_assert(PIRN_CHANNEL_TIMES == 1 && PIRN_FEATURE_TIMES == 1);
+static_assert(PIRN_CQE_THRESHOLD == 1 && PIRN_CQE_DRAINED == 2 &&
+	      PIRN_CQE_DONE == 4);
 static_assert(PIRN_SQE_DSYNC == 1 && PIRN_SQE_NOMERGE == 2);
 static_assert(PIRN_MAX_SQ_ENTRIES <= PIRN_ENTER_COUNT_MASK);
 /* A span of the longest IO counts its bio_vecs in 16 bits, as a bio does. */

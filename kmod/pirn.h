@@ -24,8 +24,10 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/pirn.h>
+#include <linux/pirn_histogram.h>
 
 #include "compat.h"
+#include "join_ops.h"
 #include "ring_ops.h"
 
 /*
@@ -99,6 +101,17 @@ struct pirn_ident {
 };
 
 /*
+ * A join, from its JOIN to its DRAINED; all are allocated with the channel.  It
+ * has a credit for each member in flight, and for each CQE it still owes.
+ */
+struct pirn_join {
+	struct pirn_join	*next;		/* while free */
+	u64			cookie;
+	u32			first;		/* result slot */
+	struct pirn_join_state	state;
+};
+
+/*
  * One IO request, from the SQE to the CQE.  All are allocated with the channel.
  * An op belongs to the submitter until it is handed to the block layer or to
  * the worker, and to whoever completes it from then on; the private copy of the
@@ -114,6 +127,10 @@ struct pirn_op {
 	u16			sqe_flags;
 	u8			code;
 	bool			nowait;		/* the bio has REQ_NOWAIT */
+	u32			threshold;	/* of a JOIN */
+	u32			result;		/* of a member: its slot */
+	struct pirn_join	*join;		/* or NULL */
+	u64			began;		/* ns, when the channel has times */
 	/* NULL until validated; what completion counts in done. */
 	struct pirn_target	*target;
 	struct pirn_pool_slot	*slot;
@@ -142,6 +159,7 @@ struct pirn_counters {
 	u64			remote_completions;
 	u64			worker_punts;
 	u64			slow_submits;
+	u64			joins;
 };
 
 /* An ENTER asleep, on its stack.  The rest is written under pirn_channel.lock. */
@@ -168,10 +186,14 @@ struct pirn_channel {
 	struct pirn_ring_header	*header;
 	struct pirn_sqe		*sq;
 	struct pirn_cqe		*cq;
+	struct pirn_cqe		*results;
+	u32			nr_results;
 	u32			sq_entries;
 	u32			cq_entries;
 	u32			cpu;
+	bool			times;		/* PIRN_CHANNEL_TIMES */
 	struct mm_struct	*mm;		/* of the first ENTER */
+	s64			time_offset;	/* ns, of its clock to the host's */
 	struct pirn_target	**targets;
 	struct pirn_pool_slot	**slots;
 
@@ -180,8 +202,14 @@ struct pirn_channel {
 	struct pirn_op		*issuing;	/* inside submit_bio() */
 	bool			again;		/* it said EAGAIN */
 	u32			sq_head;
+	u32			credits;	/* in hand */
 	struct pirn_ident	*ident;
 	struct list_head	retired_idents;
+	u64			began;		/* this ENTER, ns, with times */
+	/* Of the join whose members are being consumed, or NULL. */
+	struct pirn_join	*joining;
+	u32			members_left;
+	u32			next_result;
 
 	/*
 	 * Protects what follows, and the targets and slots arrays against
@@ -190,6 +218,10 @@ struct pirn_channel {
 	spinlock_t		lock ____cacheline_aligned;
 	u32			cq_tail;
 	u32			in_flight;	/* CQ entries reserved */
+	u32			join_entries;	/* of these, for CQEs of joins */
+	struct pirn_join	*free_joins;
+	unsigned long		*result_map;	/* slots of joins not drained */
+	u64			*histogram;	/* of device times, or NULL */
 	bool			dead;		/* released */
 	bool			notified;	/* a NOTIFY nobody consumed yet */
 	struct pirn_op_list	done;		/* ops to go back to free */
@@ -202,6 +234,8 @@ struct pirn_channel {
 
 	/* Cold. */
 	struct pirn_op		*ops;
+	struct pirn_join	*joins;
+	u32			nr_joins;
 	struct pirn_pages	ring;
 	u64			mmap_bytes;
 	struct user_struct	*charged;
@@ -267,7 +301,7 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit,
 		const struct pirn_until *until);
 
 /* submit.c: the submitter */
-u32 pirn_submit(struct pirn_channel *ch, u32 reserved);
+u32 pirn_submit(struct pirn_channel *ch, u32 asked);
 
 /*
  * What pool offsets are multiples of, less one.  The device's own demand, and a
@@ -277,6 +311,13 @@ static inline u32 pirn_memory_mask(struct block_device *bdev)
 {
 	return bdev_dma_alignment(bdev) | (bdev_logical_block_size(bdev) - 1);
 }
+
+/* join.c */
+int pirn_joins_alloc(struct pirn_channel *ch, int node); /* process context */
+void pirn_joins_free(struct pirn_channel *ch);
+u64 pirn_joins_bytes(const struct pirn_channel *ch);
+int pirn_join_open(struct pirn_op *op, u32 asked);	/* the submitter */
+bool pirn_join_end(struct pirn_op *op, struct pirn_cqe *cqe); /* any, ch->lock */
 
 /* block.c */
 bool pirn_block_issue(struct pirn_op *op);		/* the submitter */
@@ -288,6 +329,12 @@ int pirn_ident_update(struct pirn_channel *ch);		/* the submitter */
 void pirn_ident_free_all(struct pirn_channel *ch);	/* process context */
 void pirn_punt(struct pirn_op *op);			/* any context */
 void pirn_op_work(struct work_struct *work);		/* worker */
+
+/* Now, as the process that uses the channel reads CLOCK_MONOTONIC.  Any context. */
+static inline u64 pirn_now(const struct pirn_channel *ch)
+{
+	return ktime_get_ns() + ch->time_offset;
+}
 
 /* complete.c: any context, no pirn lock held */
 void pirn_complete(struct pirn_op *op, s32 res);

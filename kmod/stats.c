@@ -35,6 +35,7 @@ static const struct pirn_stat pirn_stats[] = {
 	PIRN_STAT(remote_completions),
 	PIRN_STAT(worker_punts),
 	PIRN_STAT(slow_submits),
+	PIRN_STAT(joins),
 };
 
 #define PIRN_NR_STATS ARRAY_SIZE(pirn_stats)
@@ -71,7 +72,7 @@ static struct pirn_counters pirn_stats_of(struct pirn_channel *ch)
 
 	spin_lock_irq(&ch->lock);
 	counters = ch->counters;
-	counters.in_flight = ch->in_flight;
+	counters.in_flight = ch->in_flight - ch->join_entries;
 	spin_unlock_irq(&ch->lock);
 	return counters;
 }

@@ -81,9 +81,9 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 	struct pirn_target *target;
 	u32 target_index = READ_ONCE(sqe->target);
 	u32 slot_index = READ_ONCE(sqe->pool);
-	u64 resv = READ_ONCE(sqe->resv0) | READ_ONCE(sqe->resv1) |
-		   READ_ONCE(sqe->resv2[0]) | READ_ONCE(sqe->resv2[1]) |
-		   READ_ONCE(sqe->resv2[2]);
+	u64 resv = READ_ONCE(sqe->resv0) | READ_ONCE(sqe->resv1[0]) |
+		   READ_ONCE(sqe->resv1[1]) |
+		   READ_ONCE(sqe->resv1[2]);
 
 	op->target = NULL;
 	op->slot = NULL;
@@ -94,8 +94,9 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 	op->pool_offset = READ_ONCE(sqe->pool_offset);
 	op->len = READ_ONCE(sqe->len);
 	op->sqe_flags = READ_ONCE(sqe->flags);
+	op->threshold = READ_ONCE(sqe->threshold);
 
-	if (unlikely(resv))
+	if (unlikely(resv || (op->threshold && op->code != PIRN_OP_JOIN)))
 		return -EINVAL;
 	switch (op->code) {
 	case PIRN_OP_READ:
@@ -107,6 +108,11 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 			     ~(PIRN_SQE_NOMERGE | PIRN_SQE_DSYNC)))
 			return -EINVAL;
 		break;
+	case PIRN_OP_JOIN:
+		if (op->sqe_flags || target_index || slot_index ||
+		    op->pool_offset || op->join)
+			return -EINVAL;
+		return 0;
 	case PIRN_OP_NOP:
 		if (target_index)
 			return -EINVAL;
@@ -146,37 +152,70 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
  * come, or from another device only, and what is queued behind for that one
  * must not wait for this.
  */
-static noinline bool pirn_only_target_busy(struct pirn_op *op, u32 credits)
+static noinline bool pirn_only_target_busy(struct pirn_op *op)
 {
 	struct pirn_channel *ch = op->channel;
 	u32 own, all;
 
 	spin_lock_irq(&ch->lock);
 	own = op->target->issued - op->target->done - 1;
-	all = ch->in_flight - credits;
+	all = ch->in_flight - ch->join_entries - ch->credits;
 	spin_unlock_irq(&ch->lock);
 	return own && own == all;
 }
 
+/* Where op will end: in the slot of a join's member, or in the CQ. */
+static void pirn_op_place(struct pirn_channel *ch, struct pirn_op *op)
+{
+	op->began = ch->began;
+	op->join = ch->joining;
+	if (likely(!op->join))
+		return;
+	op->result = ch->next_result++;
+	WRITE_ONCE(ch->results[op->result].flags, 0);
+	if (!--ch->members_left)
+		ch->joining = NULL;
+}
+
+/* A JOIN: as pirn_submit_one(). */
+static bool pirn_submit_join(struct pirn_op *op, u32 asked)
+{
+	struct pirn_channel *ch = op->channel;
+	int err = pirn_join_open(op, asked);
+
+	if (err && err != -EAGAIN) {
+		pirn_complete(op, err);
+		return true;
+	}
+	op->next = ch->free;
+	ch->free = op;
+	return !err;
+}
+
 /*
- * Consumes the next SQE.  credits are in hand, one for it.  Returns false when
- * it has to stay in the queue.
+ * Consumes the next SQE, the first of asked.  A credit for it is in hand.  Returns
+ * false when it has to stay in the queue, which no member of a join does.
  */
-static bool pirn_submit_one(struct pirn_channel *ch, u32 credits)
+static bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
 {
 	u32 slot = pirn_ring_slot(ch->sq_head, ch->sq_entries);
 	struct pirn_op *op = pirn_op_get(ch);
 	int err;
 
+	pirn_op_place(ch, op);
 	err = pirn_op_read(op, &ch->sq[slot]);
+	if (unlikely(op->join && fatal_signal_pending(current)))
+		err = err ?: -EINTR;
 	if (unlikely(err || op->code == PIRN_OP_NOP)) {
 		pirn_complete(op, err);
 		return true;
 	}
+	if (unlikely(op->code == PIRN_OP_JOIN))
+		return pirn_submit_join(op, asked);
 	if (likely(pirn_block_issue(op)))
 		return true;
 
-	if (pirn_only_target_busy(op, credits)) {
+	if (!op->join && pirn_only_target_busy(op)) {
 		pirn_op_unget(op);
 		return false;
 	}
@@ -191,27 +230,32 @@ static void pirn_plug(struct blk_plug *plug, u32 nr)
 }
 
 /*
- * Consumes up to credits SQEs, each with one credit.  May block in the block
- * layer.  Returns how many.
+ * Consumes up to asked SQEs, as far as the credits in hand go, and never a part of
+ * a join.  May block in the block layer.  Returns how many.
  */
-u32 pirn_submit(struct pirn_channel *ch, u32 credits)
+u32 pirn_submit(struct pirn_channel *ch, u32 asked)
 {
-	bool batch = credits > 1;
+	u32 nr = min(asked, ch->credits);
+	bool batch = nr > 1;
 	struct blk_plug plug;
 	u32 used = 0;
 
+	if (unlikely(ch->times))
+		ch->began = pirn_now(ch);
 	if (batch)
-		pirn_plug(&plug, credits);
-	while (used < credits && pirn_submit_one(ch, credits - used)) {
+		pirn_plug(&plug, nr);
+	while (used < asked && ch->credits &&
+	       pirn_submit_one(ch, asked - used)) {
+		ch->credits--;
 		ch->sq_head++;
 		used++;
-		if (fatal_signal_pending(current))
+		if (fatal_signal_pending(current) && !ch->joining)
 			break;
 		/* What is plugged goes out before somebody else's turn. */
-		if (unlikely(need_resched()) && used < credits) {
+		if (unlikely(need_resched()) && used < nr) {
 			blk_finish_plug(&plug);
 			cond_resched();
-			pirn_plug(&plug, credits - used);
+			pirn_plug(&plug, nr - used);
 		}
 	}
 	if (batch)

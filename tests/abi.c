@@ -23,6 +23,8 @@ _Static_assert(sizeof(struct pirn_sqe) == 64, "sqe");
 _Static_assert(sizeof(struct pirn_cqe) == 32, "cqe");
 _Static_assert(sizeof(struct pirn_ring_header) == 256, "ring_header");
 AT(pirn_query, max_io_bytes, 56);
+AT(pirn_query, max_results, 60);
+AT(pirn_channel_create, results, 20);
 AT(pirn_channel_create, mmap_bytes, 24);
 AT(pirn_pool_create, segments, 28);
 AT(pirn_target_attach, memory_align, 28);
@@ -31,8 +33,13 @@ AT(pirn_enter, watch, 12);
 AT(pirn_enter, deadline, 16);
 AT(pirn_sqe, cookie, 8);
 AT(pirn_sqe, pool_offset, 24);
-AT(pirn_sqe, resv2, 40);
+AT(pirn_sqe, threshold, 36);
+AT(pirn_sqe, resv1, 40);
 AT(pirn_cqe, res, 8);
+AT(pirn_cqe, device, 16);
+AT(pirn_cqe, published, 24);
+AT(pirn_ring_header, results_offset, 40);
+AT(pirn_ring_header, flags, 48);
 AT(pirn_ring_header, sq_head, 64);
 AT(pirn_ring_header, cq_tail, 128);
 AT(pirn_ring_header, cq_head, 192);
@@ -310,9 +317,11 @@ TEST(reserved_fields_and_unknown_flags_are_refused)
 #define FIELD(type, field) offsetof(struct type, field), \
 			   sizeof(((struct type *)0)->field)
 	setup();
-	bits_refused(PIRN_IOC_QUERY, FIELD(pirn_query, resv), 0);
-	bits_refused(PIRN_IOC_CHANNEL_CREATE, FIELD(pirn_channel_create, flags), 0);
-	bits_refused(PIRN_IOC_CHANNEL_CREATE, FIELD(pirn_channel_create, resv), 0);
+	bits_refused(PIRN_IOC_CHANNEL_CREATE, FIELD(pirn_channel_create, flags),
+		     PIRN_CHANNEL_TIMES);
+	/* more slots than a channel can have */
+	bits_refused(PIRN_IOC_CHANNEL_CREATE, FIELD(pirn_channel_create, results),
+		     2 * PIRN_MAX_RESULTS - 1);
 	bits_refused(PIRN_IOC_POOL_CREATE, FIELD(pirn_pool_create, flags),
 		     PIRN_POOL_USER);
 	bits_refused(PIRN_IOC_TARGET_ATTACH, FIELD(pirn_target_attach, flags), 0);
@@ -493,11 +502,10 @@ TEST(query_tells_what_there_is)
 	setup();
 	memset(&q, 0xa5, sizeof(q));
 	q.size = sizeof(q);
-	q.resv = 0;
 	must(ioctl(device, PIRN_IOC_QUERY, &q));
 	check_eq(q.size, sizeof(q));
 	check_eq(q.abi_version, PIRN_ABI_VERSION);
-	check_eq(q.features, 0);
+	check_eq(q.features, PIRN_FEATURE_TIMES);
 	check_eq(q.op_mask, (1u << PIRN_OP_LAST) - 1);
 	check_eq(q.sqe_flags, PIRN_SQE_DSYNC | PIRN_SQE_NOMERGE);
 	check_op(q.max_pool_bytes, <=, PIRN_MAX_POOL_BYTES);
@@ -508,7 +516,7 @@ TEST(query_tells_what_there_is)
 	check_eq(q.max_targets, PIRN_MAX_TARGETS);
 	check_eq(q.max_pools, PIRN_MAX_POOLS);
 	check_eq(q.max_io_bytes, PIRN_MAX_IO_BYTES);
-	check_eq(q.resv, 0);
+	check_eq(q.max_results, PIRN_MAX_RESULTS);
 }
 
 /* --------------------------------------------------- a program of 32 bits */

@@ -46,20 +46,20 @@ struct channel {
 	struct pirn_ring_header *ring;
 	struct pirn_sqe *sq;
 	struct pirn_cqe *cq;
+	struct pirn_cqe *results;
 	uint32_t sq_tail;
 	uint32_t cq_head;
 	size_t bytes;
 };
 
-static inline void channel_open_on(struct channel *ch, uint32_t sq, uint32_t cq,
-				   uint32_t cpu)
+/* @arg but for its size. */
+static inline void channel_open_as(struct channel *ch,
+				   const struct pirn_channel_create *arg)
 {
-	struct pirn_channel_create create = {
-		.size = sizeof(create), .sq_entries = sq, .cq_entries = cq,
-		.cpu = cpu,
-	};
+	struct pirn_channel_create create = *arg;
 	int device = open_device();
 
+	create.size = sizeof(create);
 	ch->fd = must(ioctl(device, PIRN_IOC_CHANNEL_CREATE, &create));
 	close(device);
 	ch->bytes = create.mmap_bytes;
@@ -67,8 +67,19 @@ static inline void channel_open_on(struct channel *ch, uint32_t sq, uint32_t cq,
 			     ch->fd, 0));
 	ch->sq = (void *)((char *)ch->ring + ch->ring->sq_offset);
 	ch->cq = (void *)((char *)ch->ring + ch->ring->cq_offset);
+	ch->results = (void *)((char *)ch->ring + ch->ring->results_offset);
 	ch->sq_tail = 0;
 	ch->cq_head = 0;
+}
+
+static inline void channel_open_on(struct channel *ch, uint32_t sq, uint32_t cq,
+				   uint32_t cpu)
+{
+	struct pirn_channel_create create = {
+		.sq_entries = sq, .cq_entries = cq, .cpu = cpu,
+	};
+
+	channel_open_as(ch, &create);
 }
 
 static inline void channel_open(struct channel *ch, uint32_t sq, uint32_t cq)
@@ -119,15 +130,23 @@ static inline uint32_t cq_ready(const struct channel *ch)
 }
 
 /* Takes the oldest CQE; there is one. */
-static inline struct pirn_cqe take_cqe(struct channel *ch)
+static inline struct pirn_cqe take_any_cqe(struct channel *ch)
 {
 	struct pirn_cqe cqe;
 
 	check_op(cq_ready(ch), >, 0);
 	cqe = ch->cq[ch->cq_head++ & (ch->ring->cq_entries - 1)];
 	__atomic_store_n(&ch->ring->cq_head, ch->cq_head, __ATOMIC_RELEASE);
+	return cqe;
+}
+
+/* The same of an op that is in no join, on a channel without times. */
+static inline struct pirn_cqe take_cqe(struct channel *ch)
+{
+	struct pirn_cqe cqe = take_any_cqe(ch);
+
 	check_eq(cqe.flags, 0);
-	check_eq(cqe.resv[0] | cqe.resv[1], 0);
+	check_eq(cqe.device | cqe.published, 0);
 	return cqe;
 }
 

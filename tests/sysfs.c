@@ -12,13 +12,13 @@
 static const char *const names[] = {
 	"submitted", "completed", "failed", "bytes_read", "bytes_written",
 	"in_flight", "enters", "wakeups", "remote_completions", "worker_punts",
-	"slow_submits",
+	"slow_submits", "joins",
 };
 
 struct counters {
 	unsigned long long submitted, completed, failed, bytes_read, bytes_written,
 		in_flight, enters, wakeups, remote_completions, worker_punts,
-		slow_submits;
+		slow_submits, joins;
 };
 
 _Static_assert(sizeof(struct counters) == sizeof(names) / sizeof(names[0]) * 8,

@@ -40,7 +40,8 @@
  *   ENODEV      mmap() of a pool of the caller's own memory
  *   EMFILE      the process has too many fds; ENFILE the system
  *   ENFILE      the channel's table of targets or pools is full
- *   EBUSY       somebody is in ENTER on this channel, or DETACH of a target or
+ *   EBUSY       in a CQE: a result slot of a JOIN belongs to a join that has not
+ *               drained; somebody is in ENTER on this channel, or DETACH of a target or
  *               pool with ops in flight
  *   EPERM       ENTER from another address space than the first ENTER's; a
  *               write to a read-only device
@@ -85,15 +86,19 @@
 #define PIRN_MAX_POOLS		256u
 #define PIRN_MAX_POOL_BYTES	(1ull << 40)
 #define PIRN_MAX_IO_BYTES	(16u << 20)
+#define PIRN_MAX_RESULTS	16384u
 
 /*
  * PIRN_IOC_QUERY: what the running module can do.  All fields but size are
  * written by the kernel.
  */
+/* CHANNEL_CREATE knows PIRN_CHANNEL_TIMES. */
+#define PIRN_FEATURE_TIMES	(1ull << 0)
+
 struct pirn_query {
 	__u32 size;
 	__u32 abi_version;	/* PIRN_ABI_VERSION of the module */
-	__u64 features;		/* PIRN_FEATURE_*; none are defined yet */
+	__u64 features;		/* PIRN_FEATURE_* */
 	__u64 op_mask;		/* bit N set: op N can be submitted */
 	__u64 sqe_flags;	/* PIRN_SQE_* that are known */
 	__u64 max_pool_bytes;	/* may be less than PIRN_MAX_POOL_BYTES */
@@ -102,7 +107,7 @@ struct pirn_query {
 	__u32 max_targets;	/* per channel */
 	__u32 max_pools;	/* per channel */
 	__u32 max_io_bytes;	/* per op */
-	__u32 resv;
+	__u32 max_results;	/* per channel */
 };
 
 /*
@@ -112,16 +117,23 @@ struct pirn_query {
  * least sq.  @cq_entries bounds the ops in flight plus the CQEs not yet read.
  * @cpu is the CPU whose core will use the channel: a possible CPU; it decides
  * the memory node of the rings and the sysfs directory that counts the
- * channel's IO.  Rings and ops count against the caller's RLIMIT_MEMLOCK.
+ * channel's IO.  @results, up to PIRN_MAX_RESULTS, is how many result slots the
+ * ops of joins have; 0: the channel does no joins.  Rings, slots and ops count
+ * against the caller's RLIMIT_MEMLOCK.
  * EINVAL, ENOMEM, EMFILE.
+ *
+ * PIRN_CHANNEL_TIMES: each CQE says when it was published and how long its op
+ * took, and the device times of the channel are counted in debugfs.
  */
+#define PIRN_CHANNEL_TIMES	(1u << 0)
+
 struct pirn_channel_create {
 	__u32 size;
-	__u32 flags;		/* none are defined: must be zero */
+	__u32 flags;		/* PIRN_CHANNEL_* */
 	__u32 sq_entries;
 	__u32 cq_entries;
 	__u32 cpu;
-	__u32 resv;
+	__u32 results;
 	__u64 mmap_bytes;	/* out: length of the one mapping, offset 0 */
 };
 
@@ -206,7 +218,8 @@ struct pirn_pool_detach {
  * SQE is consumed only while ops in flight plus CQEs not yet read are fewer
  * than cq_entries, and not while its device has no room and all ops in flight
  * are on that device.  The rest stays where it is: call again with it when CQEs came.  A
- * consumed SQE gives exactly one CQE, also when it was invalid.
+ * consumed SQE gives exactly one CQE, also when it was invalid, but for the ops of
+ * a join.
  *
  * With WAIT the call then sleeps until the CQ is not empty, a NOTIFY came, the
  * deadline passed, a signal came, or the watched fd is readable or has an error
@@ -263,6 +276,7 @@ enum pirn_op_code {
 	PIRN_OP_READ	= 1,	/* @len bytes at @offset to the pool */
 	PIRN_OP_WRITE	= 2,	/* @len bytes from the pool to @offset */
 	PIRN_OP_FSYNC	= 3,	/* writes completed before are made durable */
+	PIRN_OP_JOIN	= 4,	/* the next @len SQEs are the ops of one join */
 	PIRN_OP_LAST		/* not part of the ABI */
 };
 
@@ -278,8 +292,9 @@ enum pirn_op_code {
  * READ and WRITE use every field; offset and len are multiples of the target's
  * block_bytes, pool_offset of its memory_align.  What crosses the end is clipped;
  * what starts at or past it gives 0 to a read, ENOSPC to a write, and so does an
- * offset of 2^63 and more; EIO when the device is gone.  FSYNC uses target.  What
- * an op does not use must be zero.
+ * offset of 2^63 and more; EIO when the device is gone.  FSYNC uses target.  JOIN
+ * uses len, threshold and offset, see struct pirn_cqe.  What an op does not use
+ * must be zero.
  */
 struct pirn_sqe {
 	__u8  op;		/* enum pirn_op_code */
@@ -290,23 +305,74 @@ struct pirn_sqe {
 	__u64 cookie;		/* comes back in the CQE, never interpreted */
 	__u64 offset;		/* bytes from the start of the target */
 	__u64 pool_offset;	/* bytes from the start of the pool */
-	__u32 len;		/* bytes, 1 to max_io_bytes */
-	__u32 resv1;
-	__u64 resv2[3];		/* room for joins */
+	__u32 len;		/* bytes, 1 to max_io_bytes; JOIN: ops, 1 up */
+	__u32 threshold;	/* JOIN: 1 to len */
+	__u64 resv1[3];
 };
 
-/* 32 bytes, written by the kernel, from interrupt context too. */
+/*
+ * 32 bytes, written by the kernel, from interrupt context too.
+ *
+ * The times are zero unless the channel has PIRN_CHANNEL_TIMES.  @published is on
+ * CLOCK_MONOTONIC as the process of the first ENTER sees it.  @device begins with
+ * the ENTER that submitted the op, one time for all of its SQEs, and is zero for
+ * what was refused before it got to the device.
+ *
+ * Join.  A JOIN SQE makes the @len SQEs after it, N of them, its members: ops
+ * whose CQEs go not to the CQ but to the result slots @offset, @offset + 1 and so
+ * on, in the order of the SQEs.  The CQ gets, with the cookie of the JOIN and in
+ * res how many members have ended without an error,
+ *
+ *   PIRN_CQE_THRESHOLD   when @threshold members have, or when so many have failed
+ *                        that it cannot be reached any more;
+ *   PIRN_CQE_DRAINED     when all have ended.  Its slots, and the buffers of its
+ *                        members, are user space's again.
+ *
+ * They come in one CQE when the last member to end decides both, and always when
+ * threshold is N.  A member ends in its slot with PIRN_CQE_DONE, which is clear
+ * from the ENTER that consumed it until then; who looks at slots before the join
+ * has drained looks at that first.
+ *
+ * A JOIN and its members are consumed together or stay in the queue together:
+ * ENTER needs N + 1 entries of the CQ for them, one more when threshold is less
+ * than N.  A member the device has no room for is given to a worker and never left
+ * in the queue; when a fatal signal comes between, the rest end with EINTR.  So a
+ * join always drains.  A JOIN that is refused is an op like others, with one CQE,
+ * and so is each SQE after it:
+ *
+ *   EINVAL   len is 0 or needs more entries than cq_entries, threshold is 0 or
+ *            more than len, the slots are not all below results, its members are
+ *            not all part of this ENTER, or it is a member itself (in its slot)
+ *   EBUSY    one of the slots belongs to a join that has not drained
+ *
+ * Ordering, of a slot in front of the CQ's order below:
+ *
+ *   kernel, holding the channel's lock     user space, one thread
+ *
+ *   (F) write the slot but for its flags   load the slot's flags, acquire (H)
+ *   (G) store PIRN_CQE_DONE, release       read the slot if DONE is there
+ *
+ *   (G) pairs with (H): without them a slot could be read half written.  Who has
+ *   seen DRAINED needs no (H): (F) and (G) of all members come before the (B) of
+ *   that CQE.
+ */
 struct pirn_cqe {
 	__u64 cookie;
-	__s32 res;		/* bytes, or 0, or a negative errno */
-	__u32 flags;		/* none are defined: zero */
-	__u64 resv[2];		/* room for device and publish times: zero */
+	__s32 res;		/* bytes, or 0, or a negative errno; of a join: ops */
+	__u32 flags;		/* PIRN_CQE_* */
+	__u64 device;		/* ns from ENTER to the end of the op */
+	__u64 published;	/* ns, CLOCK_MONOTONIC */
 };
+
+#define PIRN_CQE_THRESHOLD	(1u << 0)
+#define PIRN_CQE_DRAINED	(1u << 1)
+#define PIRN_CQE_DONE		(1u << 2)	/* in a result slot */
 
 /*
  * The start of a channel's mapping.  Lines of 64 bytes, grouped by who writes
  * them.  The SQ is an array of struct pirn_sqe at sq_offset, the CQ one of
- * struct pirn_cqe at cq_offset; all indices run freely through 2^32 and are
+ * struct pirn_cqe at cq_offset, the result slots one of struct pirn_cqe at
+ * results_offset; all indices of rings run freely through 2^32 and are
  * masked with entries - 1.
  *
  * Ordering.  Both sides of the CQ, with what pairs:
@@ -340,7 +406,10 @@ struct pirn_ring_header {
 	__u32 cq_entries;
 	__u32 cpu;
 	__u64 mmap_bytes;
-	__u32 resv0[6];
+	__u32 results_offset;
+	__u32 results;
+	__u32 flags;		/* PIRN_CHANNEL_* */
+	__u32 resv0[3];
 
 	/* Written by the kernel in ENTER. */
 	__u32 sq_head;		/* the next SQE ENTER will look at */

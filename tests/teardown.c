@@ -5,59 +5,12 @@
  * come again. Loads and unloads $PIRN_KO, or the module tests/vm/run loaded.
  */
 #include <signal.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 
 #include "device.h"
+#include "dying.h"
+#include "module.h"
 
 #define MS 1000000ull
-
-static int module_unload(void)
-{
-	return (int)syscall(SYS_delete_module, "pirn", O_NONBLOCK);
-}
-
-static void module_load(void)
-{
-	const char *path = getenv("PIRN_KO");
-	char found[256];
-	struct utsname name;
-	int fd;
-
-	if (!path) {
-		must(uname(&name));
-		snprintf(found, sizeof(found), "build/module/%s/pirn.ko", name.release);
-		path = found;
-	}
-	fd = must(open(path, O_RDONLY | O_CLOEXEC));
-	must((int)syscall(SYS_finit_module, fd, "", 0));
-	close(fd);
-	for (fd = 0; access("/dev/pirn", F_OK) && fd < 100; fd++)
-		nap_ms(20);
-	must(access("/dev/pirn", F_OK));
-}
-
-/* Refused while something is alive; may take a moment longer than its end. */
-static void await_unload(void)
-{
-	int i;
-
-	for (i = 0; module_unload() && i < 200; i++) {
-		check(errno == EAGAIN || errno == EBUSY || errno == EWOULDBLOCK);
-		nap_ms(50);
-	}
-	check(access("/sys/module/pirn", F_OK) && errno == ENOENT);
-}
-
-static void cannot_unload(void)
-{
-	int i;
-
-	for (i = 0; i < 3; i++) {
-		check_eq(module_unload(), -1);
-		check(errno == EAGAIN || errno == EWOULDBLOCK || errno == EBUSY);
-	}
-}
 
 /* The pages of a pool that is gone, used by others, are theirs alone. */
 static void use_memory(void)
@@ -163,53 +116,6 @@ TEST(channels_closed_with_io_in_flight)
 
 /* ------------------------------------------------------------------- dying */
 
-/* Never ends by itself: IO in flight at each moment, some of it punted. */
-static void child(const char *path, uint64_t seed, int ready)
-{
-	struct rng rng = { seed };
-	struct pirn_sqe sqe;
-	struct rig rig;
-	char page[4096];
-	int cached;
-
-	rig_open(&rig, 32, 64 * KiB, path);
-	cached = must(open(path, O_RDWR));
-	check_eq(write(ready, "", 1), 1);
-	for (;;) {
-		while (rig.ch.sq_tail - rig.ch.ring->sq_head < 32) {
-			sqe = io_sqe(1 + (int)rng_below(&rng, 2),
-				     4096 * rng_below(&rng, 1000),
-				     4096 * rng_below(&rng, 16), 4096);
-			if (rng_below(&rng, 20) == 0)
-				sqe = io_sqe(PIRN_OP_FSYNC, 0, 0, 0);
-			*next_sqe(&rig.ch) = sqe;
-		}
-		if (rng_below(&rng, 10) == 0)
-			check_eq(pread(cached, page, 4096,
-				       (off_t)(4096 * rng_below(&rng, 1000))), 4096);
-		must(enter(&rig.ch, (rig.ch.sq_tail - rig.ch.ring->sq_head) |
-			   (rng_below(&rng, 2) ? PIRN_ENTER_WAIT : 0)));
-		while (cq_ready(&rig.ch))
-			check_op(take_cqe(&rig.ch).res, >=, 0);
-	}
-}
-
-static pid_t start_child(const char *path, uint64_t seed)
-{
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	must(pipe(ready));
-	pid = must(fork());
-	if (!pid)
-		child(path, seed, ready[1]);
-	close(ready[1]);
-	check_eq(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
-}
-
 TEST(processes_killed_with_io_in_flight)
 {
 	struct rng rng = { 5 };
@@ -219,8 +125,8 @@ TEST(processes_killed_with_io_in_flight)
 
 	slow_disk(1, 20 * MS, path);
 	for (round = 0; round < 50; round++) {
-		pid[0] = start_child(path, rng_next(&rng));
-		pid[1] = round % 3 ? 0 : start_child(NVME_DISK, rng_next(&rng));
+		pid[0] = start_dying(path, rng_next(&rng));
+		pid[1] = round % 3 ? 0 : start_dying(NVME_DISK, rng_next(&rng));
 		nap_ms((unsigned int)rng_below(&rng, 60));
 		must(kill(pid[0], SIGKILL));
 		must(waitpid(pid[0], &status, 0));

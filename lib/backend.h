@@ -69,6 +69,12 @@ struct pirn_backend_ops {
 	/* Takes an op for the next enter; false when there is no room now. */
 	bool (*queue)(struct pirn_core *core, struct pirn_op *op);
 	/*
+	 * The same for @nr ops, 2 to PIRN_JOIN_OPS, that end together: see
+	 * pirn_op_queue_join().  NULL: it cannot.
+	 */
+	int (*queue_join)(struct pirn_core *core, struct pirn_op **ops,
+			  uint32_t nr);
+	/*
 	 * Submits what is queued; what does not go through stays queued.  With
 	 * @wait sleeps until a completion, a wake or @deadline (UINT64_MAX:
 	 * none).

@@ -19,10 +19,12 @@ void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result)
 	op->result = result;
 	core->in_flight--;
 	core->stats.completed++;
-	if (unlikely(op->given))
-		pirn_give_complete(core, op);
-	else
+	if (likely(op->ends == PIRN_ENDS_FIBER))
 		pirn_fiber_ready(core, op->fiber);
+	else if (op->ends == PIRN_ENDS_BATCH)
+		pirn_batch_complete(core, op);
+	else
+		pirn_give_complete(core, op);
 }
 
 static inline bool op_queue(struct pirn_core *core, struct pirn_op *op)
@@ -39,6 +41,24 @@ bool pirn_op_queue(struct pirn_core *core, struct pirn_op *op)
 	return !core->pending.first && op_queue(core, op);
 }
 
+bool pirn_op_queue_now(struct pirn_core *core, struct pirn_op *op)
+{
+	return op_queue(core, op);
+}
+
+int pirn_op_queue_join(struct pirn_core *core, struct pirn_op **ops,
+		       uint32_t nr)
+{
+	int took = core->ops->queue_join ?
+		   core->ops->queue_join(core, ops, nr) : -1;
+
+	if (took > 0) {
+		core->in_flight += (uint32_t)took;
+		core->stats.submitted += (uint32_t)took;
+	}
+	return took;
+}
+
 void pirn_ops_queue_pending(struct pirn_core *core)
 {
 	struct pirn_wait *wait;
@@ -48,11 +68,12 @@ void pirn_ops_queue_pending(struct pirn_core *core)
 						      wait);
 		struct pirn_op *op = w->op;
 
-		if (!op_queue(core, op))
+		if (w->batch ? !pirn_batch_queue(core, w->batch) :
+			       !op_queue(core, op))
 			return;
 		pirn_waiters_remove(wait);
 		/* Issued: nothing ends it early, unless it was given. */
-		if (op->given)
+		if (op->ends == PIRN_ENDS_GIVE)
 			op->issued = true;
 		else
 			op->fiber->wait = NULL;
@@ -72,8 +93,7 @@ void pirn_op_batch(struct pirn_core *core)
 	op_batch(core);
 }
 
-/* Its scope ended before there was room; it is not in pending any more. */
-static void pending_left(struct pirn_core *core, struct pirn_wait *wait)
+void pirn_op_pending_left(struct pirn_core *core, struct pirn_wait *wait)
 {
 	struct pirn_op_wait *w = container_of(wait, struct pirn_op_wait, wait);
 
@@ -89,7 +109,7 @@ static __attribute__((noinline)) void op_run_pending(struct pirn_core *core,
 {
 	struct pirn_fiber *self = core->current;
 	struct pirn_op_wait w = {
-		.op = op, .wait = { .fiber = self, .left = pending_left },
+		.op = op, .wait = { .fiber = self, .left = pirn_op_pending_left },
 	};
 
 	pirn_waiters_add(&core->pending, &w.wait);
@@ -272,6 +292,15 @@ int pirn_op_prepare(struct pirn_core *core, struct pirn_op *op, void *buf,
 	return op_prepare(core, op, buf, bytes, offset);
 }
 
+int pirn_op_error(struct pirn_core *core, struct pirn_op *op)
+{
+	int error = pirn_device_error(core, op->result);
+
+	if (op->dsync)
+		dsync_failed(op->file, error);
+	return error;
+}
+
 /*
  * The common half of pread and pwrite: one op after the other until all is done,
  * one ends short, or one fails.  Returns what was transferred, or the error.
@@ -293,10 +322,7 @@ static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
 		if (unlikely(n < 0)) {
 			if (op->refused)
 				return pirn_fail_plain(core, n);
-			n = pirn_device_error(core, n);
-			if (op->dsync)
-				dsync_failed(file, n);
-			return n;
+			return pirn_op_error(core, op);
 		}
 		done += (size_t)n;
 		if (likely(done == bytes) || !n ||
@@ -322,6 +348,18 @@ int pirn_read_check(struct pirn_core *core, const struct pirn_file *file)
 	return 0;
 }
 
+int pirn_write_check(struct pirn_core *core, const struct pirn_file *file)
+{
+	int err = check_file(core, file);
+
+	if (unlikely(err))
+		return err;
+	if (unlikely((file->flags & O_ACCMODE) == O_RDONLY))
+		return pirn_fail(core, -EBADF,
+				 "the file is not open for writing");
+	return 0;
+}
+
 /* ---------------------------------------------------------------- public */
 
 ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
@@ -338,7 +376,7 @@ ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
 		return err;
 	op.kind = PIRN_IO_READ;
 	op.dsync = false;
-	op.given = false;
+	op.ends = PIRN_ENDS_FIBER;
 	op.refused = false;
 	op.file = file;
 	return transfer(core, &op, buf, bytes, offset);
@@ -354,15 +392,12 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 
 	if (unlikely(!core))
 		return -EPERM;
-	err = check_file(core, file);
-	if (unlikely(err))
-		return err;
 	if (unlikely(flags & ~PIRN_DSYNC))
 		return pirn_fail(core, -EINVAL,
 				 "pirn_pwrite: flags 0x%x are not known", flags);
-	if (unlikely((file->flags & O_ACCMODE) == O_RDONLY))
-		return pirn_fail(core, -EBADF,
-				 "the file is not open for writing");
+	err = pirn_write_check(core, file);
+	if (unlikely(err))
+		return err;
 	if (flags & PIRN_DSYNC) {
 		err = atomic_load(&file->fsync_error);
 		if (unlikely(err))
@@ -370,7 +405,7 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 	}
 	op.kind = PIRN_IO_WRITE;
 	op.dsync = flags & PIRN_DSYNC;
-	op.given = false;
+	op.ends = PIRN_ENDS_FIBER;
 	op.refused = false;
 	op.file = file;
 	done = transfer(core, &op, (void *)(uintptr_t)buf, bytes, offset);

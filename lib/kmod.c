@@ -20,6 +20,12 @@
 
 #define DEVICE "/dev/pirn"
 
+/* Ops that end together, in the result slots PIRN_JOIN_OPS times its index up. */
+struct kmod_join {
+	struct kmod_join *next;		/* while free */
+	uint32_t nr;
+};
+
 struct kmod {
 	int device;
 	int channel;
@@ -32,6 +38,9 @@ struct kmod {
 	uint32_t cq_head;	/* the next CQE to read */
 	uint32_t cq_seen;	/* the tail when the last enter returned */
 	size_t map_bytes;
+	struct pirn_cqe *results;
+	struct kmod_join *joins;
+	struct kmod_join *free_joins;
 };
 
 static int device_open(char *why, size_t why_bytes)
@@ -85,6 +94,28 @@ static uint32_t power_of_two(uint32_t n)
 	return p;
 }
 
+/* How many may be open at once on a channel of that depth; beyond, ops go alone. */
+static uint32_t joins_of(uint32_t depth)
+{
+	uint32_t most = PIRN_MAX_RESULTS / PIRN_JOIN_OPS;
+
+	return depth / 4 < most ? depth / 4 : most;
+}
+
+static int joins_make(struct kmod *k)
+{
+	uint32_t nr = k->ring->results / PIRN_JOIN_OPS;
+
+	k->joins = calloc(nr ? nr : 1, sizeof(*k->joins));
+	if (!k->joins)
+		return -ENOMEM;
+	while (nr--) {
+		k->joins[nr].next = k->free_joins;
+		k->free_joins = &k->joins[nr];
+	}
+	return 0;
+}
+
 static int channel_open(struct pirn_core *core, struct kmod *k, char *why,
 			size_t why_bytes)
 {
@@ -92,6 +123,7 @@ static int channel_open(struct pirn_core *core, struct kmod *k, char *why,
 	struct pirn_channel_create create = {
 		.size = sizeof(create), .sq_entries = depth,
 		.cq_entries = depth, .cpu = (uint32_t)core->cpu,
+		.results = joins_of(depth) * PIRN_JOIN_OPS,
 	};
 	int err;
 
@@ -140,6 +172,10 @@ static int kmod_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 	err = channel_open(core, k, why, why_bytes);
 	if (err)
 		goto err_close;
+	err = joins_make(k);
+	if (err)
+		goto err_channel;
+	k->results = (void *)((char *)k->ring + k->ring->results_offset);
 	k->sq = (void *)((char *)k->ring + k->ring->sq_offset);
 	k->cq = (void *)((char *)k->ring + k->ring->cq_offset);
 	k->sq_mask = k->ring->sq_entries - 1;
@@ -147,6 +183,9 @@ static int kmod_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 	core->backend = k;
 	return 0;
 
+err_channel:
+	munmap(k->ring, k->map_bytes);
+	close(k->channel);
 err_close:
 	close(k->device);
 err_free:
@@ -163,6 +202,7 @@ static void kmod_core_stop(struct pirn_core *core)
 	munmap(k->ring, k->map_bytes);
 	close(k->channel);
 	close(k->device);
+	free(k->joins);
 	free(k);
 	core->backend = NULL;
 }
@@ -307,8 +347,8 @@ static void kmod_file_detach(struct pirn_core *core, int slot)
 
 /* ------------------------------------------------------------------- path */
 
-/* Stage 2: one op, one SQE. */
-static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
+/* One op, one SQE; there is room. */
+static void put_sqe(struct pirn_core *core, const struct pirn_op *op)
 {
 	static const uint8_t code[] = {
 		[PIRN_IO_READ] = PIRN_OP_READ,
@@ -318,9 +358,6 @@ static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 	struct kmod *k = core->backend;
 	struct pirn_sqe *sqe;
 
-	/* The CQ has a place for each op in flight: it cannot be too small. */
-	if (unlikely(core->in_flight >= core->rt->opt.io_depth))
-		return false;
 	sqe = &k->sq[k->sq_tail & k->sq_mask];
 	memset(sqe, 0, sizeof(*sqe));
 	sqe->op = code[op->kind];
@@ -338,7 +375,51 @@ static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 	}
 	k->sq_tail++;
 	core->queued++;
+}
+
+/* Stage 2. */
+static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
+{
+	/* The CQ has a place for each op in flight: it cannot be too small. */
+	if (unlikely(core->in_flight >= core->rt->opt.io_depth))
+		return false;
+	put_sqe(core, op);
 	return true;
+}
+
+/*
+ * A JOIN and its members.  The join counts as an op in flight until it has drained,
+ * for it holds a place in the CQ; its cookie is odd, which no op's is.
+ */
+static int kmod_queue_join(struct pirn_core *core, struct pirn_op **ops,
+			   uint32_t nr)
+{
+	uint32_t depth = core->rt->opt.io_depth;
+	struct kmod *k = core->backend;
+	struct kmod_join *join = k->free_joins;
+	struct pirn_sqe *sqe;
+
+	if (nr >= depth)
+		nr = depth - 1;
+	if (nr < 2 || !join)
+		return -1;
+	if (nr >= depth - core->in_flight)
+		return 0;
+	k->free_joins = join->next;
+	join->nr = nr;
+	sqe = &k->sq[k->sq_tail++ & k->sq_mask];
+	*sqe = (struct pirn_sqe) {
+		.op = PIRN_OP_JOIN,
+		.cookie = (uint64_t)(join - k->joins) << 1 | 1,
+		.offset = (uint64_t)(join - k->joins) * PIRN_JOIN_OPS,
+		.len = nr,
+		.threshold = nr,
+	};
+	core->queued++;
+	core->in_flight++;
+	for (uint32_t i = 0; i < nr; i++)
+		put_sqe(core, ops[i]);
+	return (int)nr;
 }
 
 static inline uint32_t cq_tail(const struct kmod *k)
@@ -385,6 +466,26 @@ static bool kmod_ready(struct pirn_core *core)
 	return cq_tail(k) != k->cq_head;
 }
 
+/* Only once it has drained: the threshold is all of it. */
+static void join_ended(struct pirn_core *core, struct kmod *k,
+		       const struct pirn_cqe *cqe)
+{
+	struct kmod_join *join = &k->joins[cqe->cookie >> 1];
+	const struct pirn_cqe *slot =
+		&k->results[(cqe->cookie >> 1) * PIRN_JOIN_OPS];
+
+	if (!(cqe->flags & PIRN_CQE_DRAINED))
+		pirn_panic("pirn: a join of %u on core %u was refused: %s",
+			   join->nr, core->index, strerror(-cqe->res));
+	core->in_flight--;
+	for (uint32_t i = 0; i < join->nr; i++)
+		pirn_op_complete(core,
+				 (struct pirn_op *)(uintptr_t)slot[i].cookie,
+				 slot[i].res);
+	join->next = k->free_joins;
+	k->free_joins = join;
+}
+
 static void kmod_reap(struct pirn_core *core)
 {
 	struct kmod *k = core->backend;
@@ -395,8 +496,11 @@ static void kmod_reap(struct pirn_core *core)
 	do {
 		const struct pirn_cqe *cqe = &k->cq[head & k->cq_mask];
 
-		pirn_op_complete(core, (struct pirn_op *)(uintptr_t)cqe->cookie,
-				 cqe->res);
+		if (unlikely(cqe->cookie & 1))
+			join_ended(core, k, cqe);
+		else
+			pirn_op_complete(core, (struct pirn_op *)(uintptr_t)
+					 cqe->cookie, cqe->res);
 	} while (++head != tail);
 	k->cq_head = head;
 	/* (D) */
@@ -432,6 +536,7 @@ const struct pirn_backend_ops pirn_kmod_ops = {
 	.unlink = pirn_host_unlink,
 	.dir_sync = pirn_host_dir_sync,
 	.queue = kmod_queue,
+	.queue_join = kmod_queue_join,
 	.enter = kmod_enter,
 	.ready = kmod_ready,
 	.reap = kmod_reap,

@@ -9,9 +9,21 @@
 
 enum pirn_op_kind { PIRN_IO_READ, PIRN_IO_WRITE, PIRN_IO_FSYNC };
 
+/* Who is told that an op has ended. */
+enum pirn_op_ends {
+	PIRN_ENDS_FIBER,		/* its fiber, which waits for it alone */
+	PIRN_ENDS_GIVE,			/* give.c */
+	PIRN_ENDS_BATCH,		/* batch.c */
+};
+
+/* The most ops that a backend lets end together. */
+#define PIRN_JOIN_OPS	16u
+
+struct pirn_batch;
+
 /*
- * One IO request, on the stack of the fiber that waits for it or in a place of
- * give.c.
+ * One IO request, on the stack of the fiber that waits for it, in a place of
+ * give.c or in a struct pirn_io.
  */
 struct pirn_op {
 	struct pirn_fiber *fiber;
@@ -25,10 +37,11 @@ struct pirn_op {
 	uint64_t pool_offset;
 	uint8_t kind;
 	bool dsync;
-	bool given;			/* give.c */
+	uint8_t ends;			/* enum pirn_op_ends */
 	bool issued;			/* of one given: the backend has it */
 	bool refused;			/* it was never issued */
 	int32_t result;
+	struct pirn_batch *batch;	/* with PIRN_ENDS_BATCH */
 	struct pirn_job job;		/* aio.c, when a helper thread does it */
 };
 
@@ -36,6 +49,7 @@ struct pirn_op {
 struct pirn_op_wait {
 	struct pirn_wait wait;
 	struct pirn_op *op;
+	struct pirn_batch *batch;	/* @op is the first of these; or NULL */
 };
 
 /* The backend says that an op has ended. */
@@ -44,6 +58,16 @@ void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result);
 void pirn_ops_queue_pending(struct pirn_core *core);
 /* Gives an op to the backend; false when there is no room for it now. */
 bool pirn_op_queue(struct pirn_core *core, struct pirn_op *op);
+/* The same for who has waited in pirn_core.pending, or need not. */
+bool pirn_op_queue_now(struct pirn_core *core, struct pirn_op *op);
+/*
+ * Gives ops to the backend to end together.  Returns how many of them, from the
+ * first on, 0 when there is no room now, or -1: not now, give them one by one.
+ */
+int pirn_op_queue_join(struct pirn_core *core, struct pirn_op **ops,
+		       uint32_t nr);
+/* Its scope ended before there was room; it is not in pending any more. */
+void pirn_op_pending_left(struct pirn_core *core, struct pirn_wait *wait);
 /* Submits when a whole batch is queued and there is something else to run. */
 void pirn_op_batch(struct pirn_core *core);
 /*
@@ -53,8 +77,17 @@ void pirn_op_batch(struct pirn_core *core);
 int pirn_op_prepare(struct pirn_core *core, struct pirn_op *op, void *buf,
 		    size_t bytes, uint64_t offset);
 int pirn_read_check(struct pirn_core *core, const struct pirn_file *file);
+int pirn_write_check(struct pirn_core *core, const struct pirn_file *file);
 /* An error of a device, which must not be taken for the end of a scope. */
 int pirn_device_error(struct pirn_core *core, int error);
+/* What the caller gets for an op that was issued and has failed. */
+int pirn_op_error(struct pirn_core *core, struct pirn_op *op);
+
+/* -------------------------------------------------------------- batch.c */
+
+void pirn_batch_complete(struct pirn_core *core, struct pirn_op *op);
+/* Gives as much to the backend as there is room for; true: all of it. */
+bool pirn_batch_queue(struct pirn_core *core, struct pirn_batch *batch);
 
 /* --------------------------------------------------------------- give.c */
 

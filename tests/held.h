@@ -79,6 +79,7 @@ static inline void hold_begin(void)
 	held.real = core->ops;
 	held.ops = *core->ops;
 	held.ops.queue = hold_queue;
+	held.ops.queue_join = NULL;	/* one by one, then */
 	held.ops.reap = hold_reap;
 	held.ops.ready = hold_ready;
 	core->ops = &held.ops;

@@ -69,12 +69,29 @@ TEST(wal_says_what_would_be_right)
 	check_eq(access(none, F_OK), -1);
 }
 
+/* The name is cut nowhere on the way: another file would be made, or lost. */
+TEST(wal_takes_a_path_as_it_is)
+{
+	char path[1024], name[251];
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	snprintf(path, sizeof(path), "%s", new_path("usage"));
+	strcpy(strrchr(path, '/'), "/././././");
+	strcat(path, name);
+	check_eq(run_wal("init", "-s1", "-S1M", "-l128K", path)->status, 0);
+	check_eq(access(path, F_OK), 0);
+	check_eq(run_wal("verify", path)->status, 0);
+	must(unlink(path));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pirn_says_what_would_be_right),
 		cmocka_unit_test(cpus_that_are_not_there_are_a_mistake),
 		cmocka_unit_test(wal_says_what_would_be_right),
+		cmocka_unit_test(wal_takes_a_path_as_it_is),
 	};
 
 	return run_program(argc, argv, "usage", tests, array_size(tests));

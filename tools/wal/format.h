@@ -170,7 +170,7 @@ struct wal {
 	uint32_t shards;
 	uint32_t cores;
 	struct wal_options opt;
-	char path[256];
+	char *path;
 };
 
 static inline uint64_t wal_round(uint64_t n, uint64_t to)

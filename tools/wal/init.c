@@ -20,7 +20,8 @@ struct wal *wal_make(const char *path, uint32_t shards,
 		return NULL;
 	wal->shard = calloc(shards, sizeof(*wal->shard));
 	wal->call = calloc(shards, sizeof(*wal->call));
-	if (!wal->shard || !wal->call) {
+	wal->path = strdup(path);
+	if (!wal->shard || !wal->call || !wal->path) {
 		wal_free(wal);
 		return NULL;
 	}
@@ -30,7 +31,6 @@ struct wal *wal_make(const char *path, uint32_t shards,
 	if (!wal->opt.frames)
 		wal->opt.frames = 256;
 	wal->cores = (uint32_t)pirn_core_count();
-	snprintf(wal->path, sizeof(wal->path), "%s", path);
 	for (uint32_t i = 0; i < shards; i++) {
 		struct wal_shard *s = &wal->shard[i];
 
@@ -137,11 +137,10 @@ static int make_room(struct wal_shard *s, const struct wal_shape *shape)
 /* The name of a new file is durable only when its directory is. */
 static int sync_name(const char *path)
 {
-	char copy[256];
-	int err;
+	char *copy = strdup(path);
+	int err = copy ? pirn_sync_dir(dirname(copy)) : -ENOMEM;
 
-	snprintf(copy, sizeof(copy), "%s", path);
-	err = pirn_sync_dir(dirname(copy));
+	free(copy);
 	/* A device's directory is no file system on a disk. */
 	return err == -EINVAL || err == -ENOTSUP ? 0 : err;
 }

@@ -430,6 +430,7 @@ void wal_free(struct wal *wal)
 	if (wal) {
 		free(wal->shard);
 		free(wal->call);
+		free(wal->path);
 	}
 	free(wal);
 }

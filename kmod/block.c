@@ -22,6 +22,7 @@
 #include <linux/task_io_accounting_ops.h>
 
 #include "pirn.h"
+#include "trace.h"
 
 /* EAGAIN, or EOPNOTSUPP if the device lost its NOWAIT after we looked. */
 static bool pirn_bio_refused(const struct pirn_op *op, blk_status_t status)
@@ -182,6 +183,7 @@ static bool pirn_submit_bio(struct pirn_op *op)
 
 	ch->again = false;
 	ch->issuing = op;
+	trace_pirn_issue(op);
 	submit_bio(&op->bio);
 	/* The op may be gone, the channel is not: we are in its ENTER. */
 	ch->issuing = NULL;
@@ -247,6 +249,7 @@ static void pirn_issue_flush(struct pirn_op *op)
 	bio_init(&op->bio, target->bdev, NULL, 0,
 		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 	op->bio.bi_end_io = pirn_bio_end_io;
+	trace_pirn_issue(op);
 	submit_bio(&op->bio);
 }
 
@@ -282,6 +285,7 @@ bool pirn_block_retry(struct pirn_op *op)
 	op->nowait = false;
 	pirn_build_data(op, pirn_pool_span(op->slot->pool, op));
 	op->bio.bi_ioprio = op->ident->ioprio;
+	trace_pirn_issue(op);
 	submit_bio(&op->bio);
 	return true;
 }

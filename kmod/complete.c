@@ -27,6 +27,7 @@
  * looks for a waiter in one hold.  Whichever comes second sees the other.
  */
 #include "pirn.h"
+#include "trace.h"
 
 static void pirn_count(struct pirn_channel *ch, const struct pirn_op *op,
 		       const struct pirn_cqe *cqe)
@@ -76,6 +77,7 @@ void pirn_complete(struct pirn_op *op, s32 res)
 	/* Before the lock, which others wait for: early by that much. */
 	if (unlikely(ch->times))
 		pirn_time(op, &cqe);
+	trace_pirn_complete(op, &cqe);
 
 	spin_lock_irqsave(&ch->lock, flags);
 	pirn_count(ch, op, &cqe);

@@ -19,6 +19,9 @@
 
 #include "pirn.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 struct workqueue_struct *pirn_free_wq;
 
 /*
@@ -170,6 +173,7 @@ static int __init pirn_init(void)
 	err = misc_register(&pirn_dev);
 	if (err)
 		goto exit_stats;
+	pirn_debug_init();
 	return 0;
 
 exit_stats:
@@ -194,6 +198,7 @@ destroy_free:
 static void __exit pirn_exit(void)
 {
 	misc_deregister(&pirn_dev);
+	pirn_debug_exit();
 	destroy_workqueue(pirn_free_wq);
 	synchronize_rcu_tasks();
 	pirn_stats_exit();

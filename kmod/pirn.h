@@ -354,6 +354,11 @@ int pirn_stats_init(void);
 void pirn_stats_exit(void);
 void pirn_stats_add(struct pirn_channel *ch);
 void pirn_stats_remove(struct pirn_channel *ch);
+void pirn_stats_device_times(u32 cpu, u64 *sum);	/* adds to sum */
+
+/* debug.c: process context */
+void pirn_debug_init(void);
+void pirn_debug_exit(void);
 
 /*
  * Describes the memory of op.  Any context; the caller has checked that the

@@ -49,6 +49,7 @@ struct pirn_stat_attr {
 struct pirn_cpu_stats {
 	struct list_head	channels;
 	struct pirn_counters	closed;		/* of channels that are gone */
+	u64			*closed_times;	/* of these; NULL: none had times */
 	char			name[16];
 	struct attribute_group	group;
 	struct pirn_stat_attr	attrs[PIRN_NR_STATS];
@@ -97,6 +98,32 @@ static ssize_t pirn_stat_show(struct device *dev, struct device_attribute *attr,
 	return sysfs_emit(buf, "%llu\n", sum);
 }
 
+static void pirn_times_add(u64 *sum, const u64 *times)
+{
+	u32 i;
+
+	for (i = 0; i < PIRN_HISTOGRAM_BUCKETS; i++)
+		sum[i] += READ_ONCE(times[i]);
+}
+
+/*
+ * Without the channels' locks, which would keep completions out for as long: a
+ * count that is just being made may be missing.
+ */
+void pirn_stats_device_times(u32 nr, u64 *sum)
+{
+	struct pirn_cpu_stats *cpu = &pirn_cpu_stats[nr];
+	struct pirn_channel *ch;
+
+	mutex_lock(&pirn_stats_mutex);
+	if (cpu->closed_times)
+		pirn_times_add(sum, cpu->closed_times);
+	list_for_each_entry(ch, &cpu->channels, stats_link)
+		if (ch->histogram)
+			pirn_times_add(sum, ch->histogram);
+	mutex_unlock(&pirn_stats_mutex);
+}
+
 void pirn_stats_add(struct pirn_channel *ch)
 {
 	mutex_lock(&pirn_stats_mutex);
@@ -119,6 +146,11 @@ void pirn_stats_remove(struct pirn_channel *ch)
 
 		*sum += pirn_stat_value(&counters, pirn_stats[i].offset);
 	}
+	/* The first one's becomes the sum: freeing a channel allocates nothing. */
+	if (ch->histogram && !cpu->closed_times)
+		swap(cpu->closed_times, ch->histogram);
+	else if (ch->histogram)
+		pirn_times_add(cpu->closed_times, ch->histogram);
 	mutex_unlock(&pirn_stats_mutex);
 }
 
@@ -166,6 +198,10 @@ int pirn_stats_init(void)
 
 void pirn_stats_exit(void)
 {
+	unsigned int cpu;
+
+	for (cpu = 0; pirn_cpu_stats && cpu < nr_cpu_ids; cpu++)
+		kvfree(pirn_cpu_stats[cpu].closed_times);
 	kfree(pirn_stats_groups);
 	kvfree(pirn_cpu_stats);
 }

@@ -9,6 +9,7 @@
 #include <linux/sched/signal.h>
 
 #include "pirn.h"
+#include "trace.h"
 
 /* BLK_MAX_REQUEST_COUNT, which the block layer keeps to itself. */
 #define PIRN_PLUG_REQUESTS	32u
@@ -206,6 +207,7 @@ static bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
 	err = pirn_op_read(op, &ch->sq[slot]);
 	if (unlikely(op->join && fatal_signal_pending(current)))
 		err = err ?: -EINTR;
+	trace_pirn_submit(op, err);
 	if (unlikely(err || op->code == PIRN_OP_NOP)) {
 		pirn_complete(op, err);
 		return true;

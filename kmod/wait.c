@@ -23,6 +23,7 @@
 #include <linux/time_namespace.h>
 
 #include "pirn.h"
+#include "trace.h"
 
 #define PIRN_READABLE	(EPOLLIN | EPOLLRDNORM)
 
@@ -43,6 +44,7 @@ void pirn_wake(struct pirn_channel *ch)
 		ch->waiter = NULL;
 		WRITE_ONCE(waiter->woken, true);
 		ch->counters.wakeups++;
+		trace_pirn_wake(ch, waiter->task);
 		wake_up_process(waiter->task);
 	}
 	/*

@@ -10,7 +10,7 @@
 static const char *const names[] = {
 	"submitted", "completed", "failed", "bytes_read", "bytes_written",
 	"in_flight", "enters", "wakeups", "remote_completions", "worker_punts",
-	"slow_submits",
+	"slow_submits", "joins",
 };
 
 #define COUNTERS array_size(names)
@@ -113,19 +113,19 @@ static void check_line(const char *out, const char *name,
 
 static const unsigned long long zeros[COUNTERS];
 static const unsigned long long busy[COUNTERS] = {
-	101, 100, 3, 409600, 8192, 1, 25, 7, 2, 4, 1,
+	101, 100, 3, 409600, 8192, 1, 25, 7, 2, 4, 1, 6,
 };
 static const unsigned long long huge[COUNTERS] = {
-	9007199254740993, 9007199254740993, 0, 9007199254740993, 0, 0, 1, 0, 0, 0, 0,
+	9007199254740993, 9007199254740993, 0, 9007199254740993, 0, 0, 1, 0, 0, 0, 0, 0,
 };
 
 TEST(totals_are_the_files_to_the_last_digit)
 {
 	static const char table[] =
-"cpu    submitted   completed      failed       bytes_read    bytes_written   in_flight      enters     wakeups  remote_completions  worker_punts  slow_submits  ops/enter\n"
-"2            101         100           3           409600             8192           1          25           7                   2             4             1       4.00\n"
-"10           101         100           3           409600             8192           1          25           7                   2             4             1       4.00\n"
-"all          202         200           6           819200            16384           2          50          14                   4             8             2       4.00\n";
+"cpu    submitted   completed      failed       bytes_read    bytes_written   in_flight      enters     wakeups  remote_completions  worker_punts  slow_submits       joins  ops/enter\n"
+"2            101         100           3           409600             8192           1          25           7                   2             4             1           6       4.00\n"
+"10           101         100           3           409600             8192           1          25           7                   2             4             1           6       4.00\n"
+"all          202         200           6           819200            16384           2          50          14                   4             8             2          12       4.00\n";
 	const struct output *o;
 	struct json_value *all, *cpus;
 	struct tree t;
@@ -171,8 +171,8 @@ TEST(totals_are_the_files_to_the_last_digit)
 /* Four a second of everything but in_flight, over five seconds. */
 TEST(rates_are_what_was_added_a_second)
 {
-	static const double cpu0[] = { 4, 4, 4, 4, 4, 21, 4, 4, 4, 4, 4, 1 };
-	static const double sum[] = { 8, 8, 8, 8, 8, 42, 8, 8, 8, 8, 8, 1 };
+	static const double cpu0[] = { 4, 4, 4, 4, 4, 21, 4, 4, 4, 4, 4, 4, 1 };
+	static const double sum[] = { 8, 8, 8, 8, 8, 42, 8, 8, 8, 8, 8, 8, 1 };
 	unsigned long long values[COUNTERS];
 	struct json_value *all;
 	struct tree from, to;
@@ -199,7 +199,7 @@ TEST(rates_are_what_was_added_a_second)
 	/* then nothing changed, but in_flight is what it is */
 	check(strstr(o->out + 23, "a second, over 5.000 s\n"));
 	check_line(strstr(o->out + 23, "a second"), "all",
-		   (double[]){ 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, -1 });
+		   (double[]){ 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, -1 });
 
 	/* as JSON a document for each */
 	o = run_well("stat", "--json", "--interval=5", "--count=2", "--sysfs",
@@ -221,7 +221,7 @@ TEST(rates_are_what_was_added_a_second)
 /* A CPU that is gone has no line, a new one and a module anew count from 0. */
 TEST(cpus_come_and_go_and_counters_begin_anew)
 {
-	static const double part[] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1 };
+	static const double part[] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1 };
 	unsigned long long values[COUNTERS];
 	double none[COUNTERS + 1];
 	struct tree from, to;

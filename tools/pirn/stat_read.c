@@ -20,6 +20,7 @@ const char *const stat_names[STAT_COUNTERS] = {
 	[STAT_REMOTE_COMPLETIONS] = "remote_completions",
 	[STAT_WORKER_PUNTS] = "worker_punts",
 	[STAT_SLOW_SUBMITS] = "slow_submits",
+	[STAT_JOINS] = "joins",
 };
 
 static int read_counter(uint64_t *value, const char *dir, unsigned int cpu,

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What is seen of the module from outside, beside sysfs: tracepoints through
+ * tracefs, the histogram in debugfs, fdinfo.
+ */
+#include <dirent.h>
+
+#include <linux/pirn_histogram.h>
+
+#include "join.h"
+
+#define TRACING "/sys/kernel/tracing"
+#define DEBUG "/sys/kernel/debug"
+
+static void mount_once(const char *kind, const char *where)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", where,
+		 strcmp(kind, "tracefs") ? "pirn" : "events/pirn");
+	if (access(path, F_OK))
+		must(mount("none", where, kind, 0, NULL));
+	must(access(path, F_OK));
+}
+
+static char text[1 << 20];
+
+static const char *read_text(const char *path)
+{
+	int fd = must(open(path, O_RDONLY | O_CLOEXEC));
+	size_t n = 0;
+	ssize_t got;
+
+	while ((got = must(read(fd, text + n, sizeof(text) - 1 - n))) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	close(fd);
+	return text;
+}
+
+/* --------------------------------------------------------------- tracepoints */
+
+struct event {
+	double seconds;
+	char name[32];
+	char fields[256];
+};
+
+/* "   task-123     [000] d..1.   12.345678: pirn_submit: field=..." */
+static unsigned int parse(const char *trace, struct event *events, unsigned int most)
+{
+	unsigned int n = 0;
+	const char *line, *at;
+
+	for (line = trace; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		at = strstr(line, ": pirn_");
+		if (*line == '#' || !at || (strchr(line, '\n') &&
+					    at > strchr(line, '\n')))
+			continue;
+		check_op(n, <, most);
+		check_eq(sscanf(at, ": %31[a-z_]: %255[^\n]", events[n].name,
+				events[n].fields), 2);
+		while (at > line && at[-1] != ' ')
+			at--;
+		check_eq(sscanf(at, "%lf", &events[n].seconds), 1);
+		n++;
+	}
+	return n;
+}
+
+static unsigned int traced(struct event *events, unsigned int most)
+{
+	write_text(TRACING "/events/pirn/enable", "0");
+	return parse(read_text(TRACING "/trace"), events, most);
+}
+
+static void trace_begin(void)
+{
+	mount_once("tracefs", TRACING);
+	/* empties it */
+	close_new(open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC));
+	write_text(TRACING "/tracing_on", "1");
+	write_text(TRACING "/events/pirn/enable", "1");
+}
+
+/* The one event of that name and cookie. */
+static const struct event *find(const struct event *events, unsigned int n,
+				const char *name, unsigned long long cookie)
+{
+	const struct event *found = NULL;
+	char want[48];
+
+	snprintf(want, sizeof(want), "cookie=0x%llx ", cookie);
+	for (; n--; events++) {
+		if (strcmp(events->name, name) || !strstr(events->fields, want))
+			continue;
+		check(!found);
+		found = events;
+	}
+	if (!found)
+		check_failed(__FILE__, __LINE__, "no %s of %s", name, want);
+	return found;
+}
+
+static void has(const struct event *event, const char *field)
+{
+	if (!strstr(event->fields, field))
+		check_failed(__FILE__, __LINE__, "%s has no '%s': %s", event->name,
+			     field, event->fields);
+}
+
+TEST(each_stage_of_an_op_is_an_event)
+{
+	static struct event events[64];
+	const struct event *submit, *issue, *complete, *wake = NULL;
+	struct rig rig;
+	char path[32], channel[64], dev[32];
+	struct stat st;
+	unsigned int n, i;
+
+	slow_disk(1, 100000000, path);
+	join_rig(&rig, 8, 8, path);
+	trace_begin();
+	put(&rig.ch, io_sqe(PIRN_OP_READ, 8192, 4096, 4096), 0xabcdef);
+	put(&rig.ch, io_sqe(PIRN_OP_READ, 0, 1, 4096), 0xbad);
+	put(&rig.ch, join_sqe(1, 1, 0), 0x10);
+	put(&rig.ch, io_sqe(PIRN_OP_WRITE, 512, 0, 512), 0x20);
+	check_eq(enter(&rig.ch, 4), 4);
+	expect_cqe(&rig.ch, 0xbad, -EINVAL, 0);
+	await_cqes(&rig.ch, 2);
+	n = traced(events, array_size(events));
+
+	submit = find(events, n, "pirn_submit", 0xabcdef);
+	issue = find(events, n, "pirn_issue", 0xabcdef);
+	complete = find(events, n, "pirn_complete", 0xabcdef);
+	for (i = 0; i < n; i++)
+		if (!strcmp(events[i].name, "pirn_wake"))
+			wake = &events[i];
+	check(wake);
+	has(submit, "cpu=0 ");
+	has(submit, "op=READ offset=8192 len=4096 member=0 err=0");
+	must(stat(path, &st));
+	snprintf(dev, sizeof(dev), "dev=%u,%u sector=16 len=4096",
+		 (unsigned int)(st.st_rdev >> 8), (unsigned int)(st.st_rdev & 0xff));
+	has(issue, dev);
+	has(complete, "op=READ res=4096 ");
+	/* one channel, and time goes on from stage to stage */
+	check_eq(sscanf(submit->fields, "%63s", channel), 1);
+	has(issue, channel);
+	has(complete, channel);
+	has(wake, channel);
+	check(submit->seconds <= issue->seconds);
+	check(complete->seconds - issue->seconds > 0.08);
+	check(wake->seconds >= issue->seconds);
+
+	/* what is refused before the device, and what lies in a join */
+	has(find(events, n, "pirn_submit", 0xbad), "err=0");
+	has(find(events, n, "pirn_complete", 0xbad), "res=-22 ");
+	has(find(events, n, "pirn_submit", 0x10), "op=JOIN ");
+	has(find(events, n, "pirn_submit", 0x20), "member=1");
+	has(find(events, n, "pirn_complete", 0x20), "op=WRITE res=512 device=0 member=1");
+	rig_close(&rig);
+}
+
+/* ----------------------------------------------------------------- histogram */
+
+/* How many ops are counted for a CPU, and of these at @from ns and more. */
+static unsigned long long counted(unsigned int cpu, uint64_t from,
+				  unsigned long long *above)
+{
+	unsigned long long start, count, sum = 0, last = 0;
+	const char *line;
+	char path[64];
+	int length;
+
+	mount_once("debugfs", DEBUG);
+	snprintf(path, sizeof(path), DEBUG "/pirn/cpu%u/device_times", cpu);
+	line = read_text(path);
+	*above = 0;
+	for (; *line; line += length) {
+		check_eq(sscanf(line, "%llu %llu\n%n", &start, &count, &length), 2);
+		check(!sum || start > last);
+		check_eq(pirn_histogram_start(pirn_histogram_bucket(start)), start);
+		check_op(count, >, 0);
+		last = start;
+		sum += count;
+		if (start >= from)
+			*above += count;
+	}
+	return sum;
+}
+
+static void read_some(struct channel *ch, int n)
+{
+	while (n--) {
+		put(ch, io_sqe(PIRN_OP_READ, 0, 0, 4096), 1);
+		check_eq(enter(ch, 1), 1);
+		expect_cqe(ch, 1, 4096, 0);
+	}
+}
+
+static void times_channel(struct rig *rig, uint32_t flags, uint32_t cpu,
+			  const char *path)
+{
+	const struct pirn_channel_create create = {
+		.flags = flags, .sq_entries = 8, .cq_entries = 8, .cpu = cpu,
+	};
+
+	channel_open_as(&rig->ch, &create);
+	must(attach_pool_fd(&rig->ch, rig->pool.fd));
+	attach_disk(&rig->ch, path, O_RDWR);
+}
+
+TEST(device_times_are_counted)
+{
+	unsigned long long before, slow_before, slow, other, none;
+	struct rig rig, second;
+	char path[32];
+
+	slow_disk(1, 50000000, path);
+	before = counted(1, 40000000, &slow_before);
+	other = counted(2, 0, &none);
+	pool_open(&rig.pool, 64 * KiB);
+	times_channel(&rig, PIRN_CHANNEL_TIMES, 1, path);
+	read_some(&rig.ch, 5);
+	check_eq(counted(1, 40000000, &slow) - before, 5);
+	check_eq(slow - slow_before, 5);
+	/* not what never came to a device */
+	put(&rig.ch, (struct pirn_sqe){ 0 }, 1);
+	check_eq(enter(&rig.ch, 1), 1);
+	expect_cqe(&rig.ch, 1, 0, 0);
+	check_eq(counted(1, 0, &none) - before, 5);
+	/* what was counted stays when the channel goes, and adds up */
+	channel_close(&rig.ch);
+	check_eq(counted(1, 40000000, &slow) - before, 5);
+	check_eq(slow - slow_before, 5);
+	second.pool = rig.pool;
+	times_channel(&rig, PIRN_CHANNEL_TIMES, 1, FAST_DISK);
+	times_channel(&second, PIRN_CHANNEL_TIMES, 1, path);
+	read_some(&rig.ch, 3);
+	read_some(&second.ch, 2);
+	check_eq(counted(1, 40000000, &slow) - before, 10);
+	check_op(slow - slow_before, >=, 7);
+	channel_close(&second.ch);
+	channel_close(&rig.ch);
+	check_eq(counted(1, 0, &none) - before, 10);
+	/* without times nothing is counted */
+	times_channel(&rig, 0, 1, FAST_DISK);
+	read_some(&rig.ch, 2);
+	check_eq(counted(1, 0, &none) - before, 10);
+	check_eq(counted(2, 0, &none), other);
+	channel_close(&rig.ch);
+	pool_close(&rig.pool);
+}
+
+/* -------------------------------------------------------------------- fdinfo */
+
+static unsigned int fdinfo(int fd, const char *name)
+{
+	char path[64], want[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(want, sizeof(want), "\npirn-%s:\t", name);
+	at = strstr(read_text(path), want);
+	if (!at)
+		check_failed(__FILE__, __LINE__, "no %s in: %s", name, text);
+	return (unsigned int)strtoul(at + strlen(want), NULL, 10);
+}
+
+TEST(fdinfo_of_a_channel)
+{
+	struct rig rig;
+	char path[32];
+
+	slow_disk(1, 300000000, path);
+	join_rig(&rig, 16, 12, path);
+	check_eq(fdinfo(rig.ch.fd, "cpu"), 0);
+	check_eq(fdinfo(rig.ch.fd, "sq-entries"), 16);
+	check_eq(fdinfo(rig.ch.fd, "cq-entries"), 16);
+	check_eq(fdinfo(rig.ch.fd, "targets"), 1);
+	check_eq(fdinfo(rig.ch.fd, "pools"), 1);
+	check_eq(fdinfo(rig.ch.fd, "results"), 12);
+	check_eq(fdinfo(rig.ch.fd, "results-in-use"), 0);
+	check_eq(fdinfo(rig.ch.fd, "times"), 0);
+	put_reads(&rig.ch, 3, 1, 2);
+	check_eq(enter(&rig.ch, 4), 4);
+	check_eq(fdinfo(rig.ch.fd, "in-flight"), 3);
+	check_eq(fdinfo(rig.ch.fd, "results-in-use"), 3);
+	expect_cqe(&rig.ch, 1, 1, PIRN_CQE_THRESHOLD);
+	expect_cqe(&rig.ch, 1, 3, PIRN_CQE_DRAINED);
+	check_eq(fdinfo(rig.ch.fd, "in-flight"), 0);
+	check_eq(fdinfo(rig.ch.fd, "results-in-use"), 0);
+	rig_close(&rig);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_stage_of_an_op_is_an_event),
+		cmocka_unit_test(device_times_are_counted),
+		cmocka_unit_test(fdinfo_of_a_channel),
+	};
+
+	return run_program(argc, argv, "trace", tests, array_size(tests));
+}

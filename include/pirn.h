@@ -114,7 +114,7 @@ struct pirn_options {
 	 * When all are busy, what needs one waits, and nothing else does.
 	 */
 	uint32_t helper_threads;
-	uint32_t flags;		/* PIRN_REPORT_OVERFLOW */
+	uint32_t flags;		/* PIRN_REPORT_OVERFLOW, PIRN_TIMES */
 	uint32_t max_orphans;	/* places of pirn_pread_give() a core, 1 to 4096: 64 */
 	/*
 	 * Called for each fiber that has not ended when the main one returns,
@@ -147,6 +147,9 @@ struct pirn_fiber_info {
  * reported or not, goes on to the handler there was before, or kills.
  */
 #define PIRN_REPORT_OVERFLOW	(1u << 0)
+
+/* Keep the times of each core's IO, for pirn_core_times(). */
+#define PIRN_TIMES		(1u << 1)
 
 #define PIRN_OPTIONS_INIT { .size = sizeof(struct pirn_options) }
 #define PIRN_NO_SPIN UINT64_MAX
@@ -223,6 +226,35 @@ struct pirn_core_stats {
 
 /* The current core's figures.  -EPERM, -EINVAL (size). */
 PIRN_API int pirn_core_stats(struct pirn_core_stats *stats);
+
+/*
+ * Where the time of a core's ops went; only with PIRN_TIMES.  The first three are
+ * the parts of the fourth, and are known on the backend kmod alone.
+ */
+enum pirn_time {
+	PIRN_TIME_QUEUED,	/* from the turn the fiber asked in to the submission */
+	PIRN_TIME_DEVICE,	/* to the moment the device had done it */
+	PIRN_TIME_SEEN,		/* from there to the turn the fiber could run in */
+	PIRN_TIME_ALL,
+	PIRN_TIME_LAST		/* not part of the API */
+};
+
+/*
+ * In ns, of all ops since the core started; half, p90, p99 and p999: so much was
+ * not exceeded by that share of them, up to an eighth too high.
+ */
+struct pirn_times {
+	size_t size;		/* set by the caller */
+	uint64_t count;
+	uint64_t half;
+	uint64_t p90;
+	uint64_t p99;
+	uint64_t p999;
+	uint64_t most;		/* exactly */
+};
+
+/* Of the current core.  -EPERM, -EINVAL; -ENODATA: without PIRN_TIMES. */
+PIRN_API int pirn_core_times(enum pirn_time which, struct pirn_times *times);
 
 /*
  * The stacks of the current core's fibers.  A stack whose fiber has ended waits

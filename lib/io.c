@@ -19,6 +19,8 @@ void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result)
 	op->result = result;
 	core->in_flight--;
 	core->stats.completed++;
+	if (unlikely(core->times))
+		pirn_times_ended(core, op);
 	if (likely(op->ends == PIRN_ENDS_FIBER))
 		pirn_fiber_ready(core, op->fiber);
 	else if (op->ends == PIRN_ENDS_BATCH)
@@ -29,6 +31,8 @@ void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result)
 
 static inline bool op_queue(struct pirn_core *core, struct pirn_op *op)
 {
+	if (unlikely(core->times))
+		op->asked = pirn_core_time(core);
 	if (unlikely(!core->ops->queue(core, op)))
 		return false;
 	core->in_flight++;
@@ -52,6 +56,8 @@ int pirn_op_queue_join(struct pirn_core *core, struct pirn_op **ops,
 	int took = core->ops->queue_join ?
 		   core->ops->queue_join(core, ops, nr) : -1;
 
+	for (int i = 0; core->times && i < took; i++)
+		ops[i]->asked = pirn_core_time(core);
 	if (took > 0) {
 		core->in_flight += (uint32_t)took;
 		core->stats.submitted += (uint32_t)took;

@@ -124,6 +124,7 @@ static int channel_open(struct pirn_core *core, struct kmod *k, char *why,
 		.size = sizeof(create), .sq_entries = depth,
 		.cq_entries = depth, .cpu = (uint32_t)core->cpu,
 		.results = joins_of(depth) * PIRN_JOIN_OPS,
+		.flags = core->times ? PIRN_CHANNEL_TIMES : 0,
 	};
 	int err;
 
@@ -466,6 +467,16 @@ static bool kmod_ready(struct pirn_core *core)
 	return cq_tail(k) != k->cq_head;
 }
 
+/* The end of one op, from the CQ or a result slot. */
+static inline void op_ended(struct pirn_core *core, const struct pirn_cqe *cqe)
+{
+	struct pirn_op *op = (struct pirn_op *)(uintptr_t)cqe->cookie;
+
+	if (unlikely(core->times))
+		pirn_times_op(core, op, cqe->device, cqe->published);
+	pirn_op_complete(core, op, cqe->res);
+}
+
 /* Only once it has drained: the threshold is all of it. */
 static void join_ended(struct pirn_core *core, struct kmod *k,
 		       const struct pirn_cqe *cqe)
@@ -479,9 +490,7 @@ static void join_ended(struct pirn_core *core, struct kmod *k,
 			   join->nr, core->index, strerror(-cqe->res));
 	core->in_flight--;
 	for (uint32_t i = 0; i < join->nr; i++)
-		pirn_op_complete(core,
-				 (struct pirn_op *)(uintptr_t)slot[i].cookie,
-				 slot[i].res);
+		op_ended(core, &slot[i]);
 	join->next = k->free_joins;
 	k->free_joins = join;
 }
@@ -499,8 +508,7 @@ static void kmod_reap(struct pirn_core *core)
 		if (unlikely(cqe->cookie & 1))
 			join_ended(core, k, cqe);
 		else
-			pirn_op_complete(core, (struct pirn_op *)(uintptr_t)
-					 cqe->cookie, cqe->res);
+			op_ended(core, cqe);
 	} while (++head != tail);
 	k->cq_head = head;
 	/* (D) */

@@ -67,6 +67,7 @@ struct pirn_inlet;
 struct pirn_helpers;
 struct pirn_wait;
 struct pirn_op;
+struct pirn_histograms;
 
 /* ------------------------------------------------------- fiber.c, stack.c */
 
@@ -443,6 +444,7 @@ struct pirn_core {
 	const struct pirn_backend_ops *ops;
 	void *backend;			/* the backend's part of this core */
 	struct pirn_waiters pending;	/* struct pirn_op_wait: found no room */
+	struct pirn_histograms *times;	/* times.c; NULL: not asked for */
 	struct pirn_give *gives;	/* places of give.c, and the free ones */
 	struct pirn_give *gives_free;
 	uint32_t queued;		/* ops the next enter submits */

@@ -42,6 +42,7 @@ struct pirn_op {
 	bool refused;			/* it was never issued */
 	int32_t result;
 	struct pirn_batch *batch;	/* with PIRN_ENDS_BATCH */
+	uint64_t asked;			/* times.c: when it was queued */
 	struct pirn_job job;		/* aio.c, when a helper thread does it */
 };
 
@@ -82,6 +83,15 @@ int pirn_write_check(struct pirn_core *core, const struct pirn_file *file);
 int pirn_device_error(struct pirn_core *core, int error);
 /* What the caller gets for an op that was issued and has failed. */
 int pirn_op_error(struct pirn_core *core, struct pirn_op *op);
+
+/* -------------------------------------------------------------- times.c */
+
+int pirn_times_start(struct pirn_core *core);
+void pirn_times_stop(struct pirn_core *core);
+/* With core->times: what the backend knows of an op's time, before it completes. */
+void pirn_times_op(struct pirn_core *core, const struct pirn_op *op,
+		   uint64_t device, uint64_t published);
+void pirn_times_ended(struct pirn_core *core, const struct pirn_op *op);
 
 /* -------------------------------------------------------------- batch.c */
 

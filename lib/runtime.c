@@ -52,6 +52,8 @@ void pirn_panic(const char *format, ...)
 /* No header of ours will be longer; an uninitialised size mostly is. */
 #define OPTIONS_MOST 4096u
 
+#define OPTION_FLAGS (PIRN_REPORT_OVERFLOW | PIRN_TIMES)
+
 /* Zero means the default; then the range. */
 #define OPTION(name, def, min, max)					\
 	do {								\
@@ -79,10 +81,10 @@ static int options_check(struct pirn_options *opt, char *why, size_t why_bytes)
 	OPTION(stack_bytes, 256u << 10, PIRN_MIN_STACK, PIRN_MAX_STACK);
 	OPTION(pool_bytes, 16u << 20, PIRN_MIN_POOL, PIRN_MAX_POOL);
 	OPTION(max_orphans, 64, 1, PIRN_MAX_DEPTH);
-	if (opt->flags & ~PIRN_REPORT_OVERFLOW) {
+	if (opt->flags & ~OPTION_FLAGS) {
 		snprintf(why, why_bytes,
 			 "flags has bits that mean nothing: 0x%x",
-			 opt->flags & ~PIRN_REPORT_OVERFLOW);
+			 opt->flags & ~OPTION_FLAGS);
 		return -EINVAL;
 	}
 	OPTION(helper_threads, PIRN_HELPER_THREADS, 1, PIRN_MAX_HELPERS);
@@ -304,6 +306,10 @@ int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 	core->reactor.core = core;
 	san_thread_start(&core->reactor);
 	pirn_mailboxes_touch(core);
+	if (pirn_times_start(core)) {
+		snprintf(why, why_bytes, "no memory for times");
+		return -ENOMEM;
+	}
 	err = core->ops->core_start(core, why, why_bytes);
 	if (err)
 		return err;
@@ -336,6 +342,7 @@ void pirn_core_stop(struct pirn_core *core)
 	pirn_ports_stop(core);
 	pirn_stacks_stop(core);
 	pirn_gives_stop(core);
+	pirn_times_stop(core);
 	pirn_overflow_core_stop(core);
 	pirn_pool_stop(&core->pool);
 	if (core->pool.base)

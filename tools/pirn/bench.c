@@ -72,6 +72,8 @@ enum {
 	OPT_SPIN,
 	OPT_NO_YARDSTICK,
 	OPT_NO_LIBRARY,
+	OPT_JOIN,
+	OPT_TIMES,
 	OPT_LOOP_MODES
 };
 
@@ -97,6 +99,9 @@ static const struct argp_option options[] = {
 	{ "ios", OPT_IOS, "N", 0, "io: reads of a sample on each core (10000)", 2 },
 	{ "spin", OPT_SPIN, "NS", 0,
 	  "io: how long an idle core looks for work before it sleeps (0, as the loop does)", 2 },
+	{ "join", OPT_JOIN, NULL, 0,
+	  "io: one fiber on each core waits for all --depth reads before the next; the loop too, for one after the other", 2 },
+	{ "times", OPT_TIMES, NULL, 0, "io: with PIRN_TIMES, to see what they cost", 2 },
 	{ "no-yardstick", OPT_NO_YARDSTICK, NULL, 0, "io: only the library", 2 },
 	{ "loop-modes", OPT_LOOP_MODES, "N", OPTION_HIDDEN, NULL, 2 },
 	{ "no-library", OPT_NO_LIBRARY, NULL, 0, "io: only the yardstick", 2 },
@@ -148,6 +153,9 @@ static void check_io(struct bench_io_options *io, const struct bench *bench)
 	if (io->batch > io->depth)
 		args_bad("--batch=%u is more than --depth=%u; it is at most as much",
 			 io->batch, io->depth);
+	if (io->join && (io->depth < 2 || io->depth > BENCH_JOIN))
+		args_bad("--join joins 2 to %u reads, not --depth=%u", BENCH_JOIN,
+			 io->depth);
 	if (io->bytes % 512)
 		args_bad("--bytes is a multiple of 512, not %u", io->bytes);
 	if (io->no_yardstick && io->no_library)
@@ -184,6 +192,12 @@ static error_t parse_io(int key, const char *arg, struct bench_io_options *io)
 		break;
 	case OPT_NO_LIBRARY:
 		io->no_library = true;
+		break;
+	case OPT_JOIN:
+		io->join = true;
+		break;
+	case OPT_TIMES:
+		io->times = true;
 		break;
 	case OPT_LOOP_MODES:
 		io->loop_modes = (unsigned int)args_number("loop-modes", arg, 1, 2);

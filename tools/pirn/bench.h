@@ -47,6 +47,9 @@ struct bench_row {
 	struct bench_spread peer[BENCH_PEERS];	/* median 0: says nothing */
 };
 
+/* The most reads that pirn bench io --join joins. */
+#define BENCH_JOIN	64u
+
 /* What pirn bench io takes from the command line. */
 struct bench_io_options {
 	const char *target;
@@ -56,6 +59,8 @@ struct bench_io_options {
 	uint64_t ios;
 	uint64_t spin_ns;
 	bool no_yardstick;
+	bool join;
+	bool times;
 	bool no_library;		/* for counting what the yardstick takes */
 	unsigned int loop_modes;	/* run so many of the yardstick's modes */
 };

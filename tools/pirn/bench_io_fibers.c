@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pirn/batch.h>
+
 #include "bench_io.h"
 
 struct run {
@@ -54,12 +56,47 @@ static int read_fiber(void *arg)
 	return err;
 }
 
+/* --join: all of them, and then the next. */
+static int join_fiber(void *arg)
+{
+	struct run *run = arg;
+	struct io_core *core = &run->cores[pirn_core()];
+	uint32_t i, bytes = run->bench->bytes, depth = run->bench->depth;
+	struct pirn_io ios[BENCH_JOIN];
+	char *buf = pirn_buf_alloc((size_t)bytes * depth);
+	int err = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (core->issued < core->limit && !err) {
+		core->issued += depth;
+		for (i = 0; i < depth; i++) {
+			ios[i].file = run->file;
+			ios[i].buf = buf + (size_t)bytes * i;
+			ios[i].bytes = bytes;
+			ios[i].offset = io_core_offset(core);
+		}
+		err = pirn_read_all(ios, depth);
+		for (i = 0; i < depth && !err; i++)
+			if (++core->done == core->next_mark)
+				mark(core);
+	}
+	if (err) {
+		complain("reading %u at once: %s", depth, strerror(-err));
+		err = -EIO;
+	}
+	pirn_buf_free(buf);
+	return err;
+}
+
 static int core_fiber(void *arg)
 {
 	struct run *run = arg;
 
 	io_core_start(&run->cores[pirn_core()], run->bench,
 		      (unsigned int)pirn_core());
+	if (run->bench->bench->io.join)
+		return cores_run_fibers(1, join_fiber, run);
 	return cores_run_fibers(run->bench->depth, read_fiber, run);
 }
 
@@ -126,7 +163,7 @@ static size_t pool_bytes(const struct io_bench *bench)
 	/* A buffer is aligned to its size rounded up to a power of two. */
 	while (piece < bench->bytes)
 		piece *= 2;
-	return bench->depth * piece + (2u << 20);
+	return 2 * bench->depth * piece + (2u << 20);
 }
 
 int io_run_fibers(struct io_bench *bench, struct io_figures *figures)
@@ -136,9 +173,13 @@ int io_run_fibers(struct io_bench *bench, struct io_figures *figures)
 
 	opt.backend = bench->backend;
 	opt.io_depth = bench->depth < 2 ? 2 : bench->depth;
+	/* A join needs a place of its own. */
+	if (bench->bench->io.join)
+		opt.io_depth = 2 * bench->depth;
 	opt.io_batch = bench->batch;
 	opt.pool_bytes = pool_bytes(bench);
 	opt.spin_ns = bench->spin_ns;
+	opt.flags = bench->bench->io.times ? PIRN_TIMES : 0;
 	return bench_run(bench->bench, 0, &opt, main_fiber, &run);
 }
 

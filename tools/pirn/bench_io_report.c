@@ -106,13 +106,16 @@ static int add(const struct io_bench *bench, const struct io_results *results,
 static int describe(const struct io_bench *bench)
 {
 	return bench_note(bench->bench,
-			  "read: %llu random reads of %u bytes a sample on each core, depth %u, batch %u, %s%s%s%s",
+			  "read: %llu random reads of %u bytes a sample on each core, depth %u, %s%u, %s%s%s%s%s",
 			  (unsigned long long)bench->ios, bench->bytes,
-			  bench->depth, bench->batch,
+			  bench->depth,
+			  bench->bench->io.join ? "joins of " : "batch ",
+			  bench->bench->io.join ? bench->depth : bench->batch,
 			  bench->scratch ? "a new file" : bench->target,
 			  bench->buffered ? ", not direct" : "",
 			  bench->scheduler[0] ? ", scheduler " : "",
-			  bench->scheduler);
+			  bench->scheduler,
+			  bench->bench->io.times ? ", with times" : "");
 }
 
 int io_report(const struct io_bench *bench, const struct io_results *results)

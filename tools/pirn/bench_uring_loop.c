@@ -153,7 +153,7 @@ static int reap(struct loop_thread *t)
 		}
 		if (++core->done == core->next_mark)
 			mark(t);
-		if (core->issued < core->limit)
+		if (core->issued < core->limit && !t->bench->bench->io.join)
 			queue_read(t, (uint32_t)cqe->user_data);
 		if (++count == most)
 			break;
@@ -165,8 +165,9 @@ static int reap(struct loop_thread *t)
 static int loop(struct loop_thread *t)
 {
 	struct io_core *core = t->core;
+	bool join = t->bench->bench->io.join;
+	uint32_t i, batch = join ? 1 : t->bench->batch;
 	uint64_t left;
-	uint32_t i;
 	int err;
 
 	for (i = 0; i < t->bench->depth; i++)
@@ -174,8 +175,8 @@ static int loop(struct loop_thread *t)
 	while (core->done < core->limit) {
 		left = core->limit - core->done;
 		t->enters++;
-		err = io_uring_submit_and_wait(&t->ring, left < t->bench->batch ?
-					       (unsigned int)left : t->bench->batch);
+		err = io_uring_submit_and_wait(&t->ring, left < batch ?
+					       (unsigned int)left : batch);
 		if (err < 0 && err != -EINTR) {
 			complain("io_uring_enter: %s", strerror(-err));
 			return -EIO;
@@ -183,6 +184,10 @@ static int loop(struct loop_thread *t)
 		err = reap(t);
 		if (err)
 			return err;
+		if (!join || core->done < core->issued || core->done >= core->limit)
+			continue;
+		for (i = 0; i < t->bench->depth; i++)
+			queue_read(t, i);
 	}
 	return 0;
 }

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# An op's time begins anew when it ends.
+# file: lib/times.c
+# test: native core_times/quantiles*
+s/note(core, PIRN_TIME_ALL, op->asked, pirn_core_time(core));/note(core, PIRN_TIME_ALL, pirn_core_time(core), pirn_core_time(core));/

@@ -197,7 +197,72 @@ static void partitions_read_again(uint64_t seed)
 	close(fd);
 }
 
-/* A device below another that has it open: unplugged, and there again. */
+static char scsi_disk[64];
+
+/* A disk of 64 MiB in memory that fails on demand, in the driver of real ones. */
+static void scsi_disk_open(const char *parameters)
+{
+	int i;
+
+	shell("modprobe scsi_debug dev_size_mb=64 delay=1 %s && modprobe sd_mod", parameters);
+	for (i = 0; system("ls /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/"
+			   "block >/run/scsi 2>/dev/null && [ -b /dev/$(cat /run/scsi) ]"); i++) {
+		check_op(i, <, 200);
+		nap_ms(50);
+	}
+	snprintf(scsi_disk, sizeof(scsi_disk), "/run/scsi-disk");
+	shell("ln -sf /dev/$(cat /run/scsi) %s", scsi_disk);
+}
+
+static void scsi_disk_close(void)
+{
+	/* udev or the kernel's own look at partitions may hold it a moment */
+	shell("for i in $(seq 50); do rmmod scsi_debug 2>/dev/null && exit 0; sleep 0.1; done; "
+	      "exit 1");
+}
+
+/* Sectors that cannot be read are told of as that, and only they. */
+static void a_bad_medium(uint64_t seed)
+{
+	struct load load;
+
+	scsi_disk_open("opts=2 medium_error_start=1000 medium_error_count=64");
+	load_open(&load, scsi_disk, seed);
+	load_run(&load, 1000);
+	check_all(&load, "bad medium", ERRORS(ENODATA));
+	check_op(load_ended(&load, PIRN_OP_READ, ENODATA), >, 0);
+	check_op(load_ended(&load, PIRN_OP_READ, 0), >, 0);
+	check_eq(load_ended(&load, PIRN_OP_WRITE, ENODATA), 0);
+	write_text("/sys/bus/pseudo/drivers/scsi_debug/opts", "0");
+	check_whole(&load, "after bad medium");
+	load_close(&load);
+	scsi_disk_close();
+}
+
+/* Commands that are never answered: aborted by the driver, and done again. */
+static void requests_time_out(uint64_t seed)
+{
+	struct load load;
+	uint64_t before;
+
+	scsi_disk_open("");
+	shell("echo 1 >/sys/block/$(cat /run/scsi)/device/timeout");
+	load_open(&load, scsi_disk, seed);
+	write_text("/sys/bus/pseudo/drivers/scsi_debug/every_nth", "200");
+	write_text("/sys/bus/pseudo/drivers/scsi_debug/opts", "4");
+	before = clock_ns();
+	load_run(&load, 3000);
+	write_text("/sys/bus/pseudo/drivers/scsi_debug/opts", "0");
+	check_all(&load, "timeouts", ERRORS(EIO, ETIMEDOUT));
+	/* one at least was not answered */
+	shell("[ $(($(cat /sys/block/$(cat /run/scsi)/device/iotmo_cnt))) -gt 0 ]");
+	check_op(clock_ns() - before, >, 1000000000u);
+	check_whole(&load, "after timeouts");
+	load_close(&load);
+	scsi_disk_close();
+}
+
+/* The disk leaves its slot under IO, and is there again. */
 static void unplugged(uint64_t seed)
 {
 	struct load load;
@@ -245,12 +310,14 @@ int main(int argc, char **argv)
 		{ "made read-only", made_read_only },
 		{ "resized", resized },
 		{ "partitions read again", partitions_read_again },
+		{ "a bad medium", a_bad_medium },
+		{ "requests time out", requests_time_out },
 		{ "unplugged", unplugged },
 	};
 	struct torture t = {
 		.name = "faults", .unit = "rounds of all trials", .bound = 20,
 		.what = "Disks that fail, change and are unplugged under IO: each op ends "
-			"exactly once with an errno that fits. About 5 minutes in an "
+			"exactly once with an errno that fits. About 6 minutes in an "
 			"emulated machine.",
 	};
 	struct rng rng;

@@ -105,8 +105,7 @@ int main(int argc, char **argv)
 		.name = "kill", .unit = "rounds", .bound = 500,
 		.what = "Kills processes with IO in flight on slow disks at random "
 			"moments, up to three a round: the ops must end, nothing stay "
-			"charged, the module go. About 4 minutes in an emulated "
-			"machine.",
+			"charged, the module go. About a minute in an emulated machine.",
 	};
 	struct rng rng;
 	uint64_t round;

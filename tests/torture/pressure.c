@@ -275,7 +275,7 @@ int main(int argc, char **argv)
 		.name = "pressure", .unit = "rounds of all trials", .bound = 20,
 		.what = "Takes CPUs and memory away under IO, and holds a cgroup's "
 			"memory.max and io.max against pools and IO, punted IO too. About "
-			"8 minutes in an emulated machine.",
+			"5 minutes in an emulated machine.",
 	};
 	char slow[32];
 	struct rng rng;

@@ -12,7 +12,20 @@
 static struct torture *running;
 static uint64_t next_progress;
 
-static uint64_t number(struct argp_state *state, const char *name, const char *text)
+__attribute__((noreturn, format(printf, 2, 3)))
+static void bad(const struct torture *t, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "%s: ", t->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(2);
+}
+
+static uint64_t number(const struct torture *t, const char *name, const char *text)
 {
 	uint64_t value;
 	char *end;
@@ -20,7 +33,7 @@ static uint64_t number(struct argp_state *state, const char *name, const char *t
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno)
-		argp_error(state, "--%s is a whole number, not '%s'", name, text);
+		bad(t, "--%s is a whole number, not '%s'", name, text);
 	return value;
 }
 
@@ -30,16 +43,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 's':
-		t->seed = number(state, "seed", arg);
+		t->seed = number(t, "seed", arg);
 		return 0;
 	case 'b':
-		t->bound = number(state, "bound", arg);
+		t->bound = number(t, "bound", arg);
 		if (!t->bound)
-			argp_error(state, "--bound is at least 1 (%s)", t->unit);
+			bad(t, "--bound is at least 1 (%s)", t->unit);
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "takes options only, not '%s'", arg);
-		return 0;
+		bad(t, "takes options only (--help), not '%s'", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

@@ -135,14 +135,16 @@ static int one_part(void *arg)
 	uint64_t each = disk_bytes / SECTOR / parts;
 	struct part part = { .nr = nr, .first = nr * each, .sectors = each };
 	struct rng rng = { seed + nr };
-	char *buf = pirn_buf_alloc(MOST);
+	char *whole = pirn_buf_alloc(2 * MOST), *buf;
 
-	check(buf);
+	check(whole);
 	if (nr == parts - 1)
 		part.sectors = disk_bytes / SECTOR - part.first;
 	part.generation = calloc(part.sectors, sizeof(*part.generation));
 	check(part.generation);
 	while (clock_ns() < ends_at) {
+		/* anywhere in a page */
+		buf = whole + SECTOR * rng_below(&rng, 64);
 		if (rng_below(&rng, 2))
 			write_some(&rng, &part, buf);
 		else
@@ -154,9 +156,9 @@ static int one_part(void *arg)
 		if (nr == 0)
 			torture_progress(seconds - (ends_at - clock_ns()) / 1000000000u);
 	}
-	read_all(&part, buf);
+	read_all(&part, whole);
 	free(part.generation);
-	check_eq(pirn_buf_free(buf), 0);
+	check_eq(pirn_buf_free(whole), 0);
 	return 0;
 }
 
@@ -208,7 +210,7 @@ static void on_backend(enum pirn_backend backend, uint64_t for_seconds)
 
 	ends_at = clock_ns() + for_seconds * 1000000000u;
 	seconds = for_seconds;
-	opt.pool_bytes = 2 * FIBERS * MOST;
+	opt.pool_bytes = 3 * FIBERS * MOST;
 	check_eq(pirn_run(&opt, all_cores, (void *)(uintptr_t)NVME_DISK, &result), 0);
 	check_eq(result, 0);
 	check_op(sectors_written, >, 0);

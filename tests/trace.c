@@ -7,6 +7,7 @@
 
 #include <linux/pirn_histogram.h>
 
+#include "command.h"
 #include "join.h"
 
 #define TRACING "/sys/kernel/tracing"
@@ -163,6 +164,57 @@ TEST(each_stage_of_an_op_is_an_event)
 	rig_close(&rig);
 }
 
+/* ----------------------------------------------------------------- pirn trace */
+
+/* How many microseconds after the call, on the line with @what. */
+static double stage(const char *out, const char *what)
+{
+	const char *at = strstr(out, what);
+	double us;
+
+	if (!at)
+		check_failed(__FILE__, __LINE__, "no '%s' in: %s", what, out);
+	while (at > out && at[-1] != '\n')
+		at--;
+	check_eq(sscanf(at, "%lf us", &us), 1);
+	return us;
+}
+
+TEST(the_command_prints_one_read)
+{
+	const struct output *o;
+	char path[32], instance[64];
+	double submit, issue, complete, end;
+
+	slow_disk(1, 100000000, path);
+	mount_once("tracefs", TRACING);
+	o = run_well("trace", "--offset=8192", path);
+	submit = stage(o->out, "op=READ offset=8192 len=4096");
+	issue = stage(o->out, "sector=16 len=4096");
+	complete = stage(o->out, "op=READ res=4096");
+	end = stage(o->out, "pirn_pread() returns");
+	stage(o->out, "is woken");
+	/* an event's clock has whole microseconds */
+	check(submit >= -1 && submit <= issue);
+	check(complete - issue > 80000 && end >= complete - 1);
+	/* nothing is left of it */
+	snprintf(instance, sizeof(instance), "ls " TRACING "/instances | grep -q pirn");
+	check(system(instance) != 0);
+
+	/* what is no block device is said to be none */
+	o = run_command("trace", "/dev/null");
+	check_eq(o->status, 1);
+	check(strstr(o->err, "/dev/null"));
+	must(umount2(TRACING, MNT_DETACH));
+	o = run_command("trace", path);
+	check_eq(o->status, 1);
+	check(strstr(o->err, "mount -t tracefs"));
+	o = run_command("trace");
+	check_eq(o->status, 2);
+	o = run_command("trace", path, path);
+	check_eq(o->status, 2);
+}
+
 /* ----------------------------------------------------------------- histogram */
 
 /* How many ops are counted for a CPU, and of these at @from ns and more. */
@@ -299,6 +351,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_stage_of_an_op_is_an_event),
+		cmocka_unit_test(the_command_prints_one_read),
 		cmocka_unit_test(device_times_are_counted),
 		cmocka_unit_test(fdinfo_of_a_channel),
 	};

@@ -8,6 +8,7 @@ static const struct command subcommands[] = {
 	{ "info", "What this machine, the module and the library can do", info_command },
 	{ "cp", "Copy a file or block device: all cores, direct IO", cp_command },
 	{ "stat", "What the module has done on each core, in all or a second", stat_command },
+	{ "trace", "One read through the module, each stage with its time", trace_command },
 	{ "bench", "Measure, each figure beside a yardstick of the same run", bench_command },
 	{ "sim", "Run a program in the simulator, once for each of many seeds", sim_command },
 	{ NULL, NULL, NULL }

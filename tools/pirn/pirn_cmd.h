@@ -37,6 +37,7 @@ bool command_choose(const struct command *table, const char *args_doc,
 int info_command(int argc, char **argv);
 int cp_command(int argc, char **argv);
 int stat_command(int argc, char **argv);
+int trace_command(int argc, char **argv);
 int bench_command(int argc, char **argv);
 int sim_command(int argc, char **argv);
 

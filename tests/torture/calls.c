@@ -33,6 +33,7 @@ static struct {
 	int fd[FDS];
 	struct { char *at; size_t bytes; } map[MAPS];
 	int pair[2];
+	char *read_only;		/* the first page of map[0] again */
 	int device;
 	int disk;
 	struct rig rig;			/* one that is whole, until it is not */
@@ -104,7 +105,10 @@ static void *place_for(const void *arg, size_t bytes)
 	case 0: return NULL;
 	case 1: return (void *)(uintptr_t)number();
 	case 2: return page + PAGE - below(bytes + 1);
-	case 3: return (void *)(uintptr_t)call_name;
+	case 3:
+		/* can be read, and the answer not written */
+		memcpy(page, arg, bytes);
+		return me.read_only;
 	default:
 		memcpy(page, arg, bytes);
 		return page;
@@ -460,6 +464,7 @@ void calls_prepare(uint64_t seed)
 	struct sigaction act = { .sa_handler = nothing };
 	const char *const disk[] = { FAST_DISK, NVME_DISK, "/dev/nullb1" };
 	unsigned int i;
+	int memory;
 
 	me.rng.state = seed;
 	become_user();
@@ -470,9 +475,13 @@ void calls_prepare(uint64_t seed)
 	me.device = open_device();
 	me.disk = must(open(disk[below(3)], O_RDWR | O_DIRECT | O_CLOEXEC));
 	must(socketpair(AF_UNIX, SOCK_DGRAM, 0, me.pair));
+	memory = must(memfd_create("argument", MFD_CLOEXEC));
+	must(ftruncate(memory, 2 * PAGE));
 	me.map[0].bytes = 2 * PAGE;
-	me.map[0].at = must(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	me.map[0].at = must(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+				 memory, 0));
+	me.read_only = must(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, memory, 0));
+	close(memory);
 	must(mprotect(me.map[0].at + PAGE, PAGE, PROT_NONE));
 	for (i = 0; i < FDS; i++)
 		me.fd[i] = i % 4 < 2 ? open(i % 4 ? "/dev/pirn" : disk[i % 3],

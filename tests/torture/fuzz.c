@@ -229,7 +229,7 @@ int main(int argc, char **argv)
 		.name = "fuzz", .unit = "calls", .bound = 1000000,
 		.what = "Makes random calls of every kind with fds, mappings and rings of "
 			"the module, coverage-guided where the kernel has KCOV, and looks "
-			"that nothing stays. About 8 minutes in an emulated machine.",
+			"that nothing stays. About 10 minutes in an emulated machine.",
 	};
 	struct rng rng;
 	uint64_t checked = 0;

@@ -334,6 +334,25 @@ static int cancelled(void *arg)
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(c.result, 0);
 	check_eq(c.ios[2].result, 4096);
+
+	/* there was room for half of it, and for the rest later */
+	held.full = true;
+	fiber = start(&c, file, false, 0);
+	held.most = 2;
+	held.full = false;
+	check_eq(pirn_sleep(MS), 0);
+	check_eq(held.count, 2);
+	check_eq(pirn_scope_cancel(&c.scope, -ECANCELED), 0);
+	check_eq(pirn_sleep(MS), 0);
+	check_eq(c.result, -1000);
+	held.most = 0;
+	check_eq(pirn_sleep(MS), 0);
+	check_eq(held.count, 4);
+	while (held.count > 1)
+		hold_end_first(4096);
+	hold_end_first(8192);
+	check_eq(pirn_join(fiber, NULL), 0);
+	check_eq(c.result, 0);
 	hold_over();
 	check_eq(pirn_buf_free(buf), 0);
 	check_eq(pirn_close(file), 0);

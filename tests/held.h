@@ -17,6 +17,7 @@ static struct {
 	struct pirn_core *core;
 	bool keep;			/* ops that come from now on */
 	bool full;			/* no room for any */
+	unsigned int most;		/* nor when so many are kept; 0: no bound */
 	bool at_the_end;		/* what is kept ends when the runtime does */
 	unsigned int queued;		/* that there was room for */
 	struct pirn_op *op[64];		/* kept, in the order they came */
@@ -39,7 +40,7 @@ static inline void hold_end_first(int result)
 
 static inline bool hold_queue(struct pirn_core *core, struct pirn_op *op)
 {
-	if (held.full)
+	if (held.full || (held.most && held.count >= held.most))
 		return false;
 	if (!held.keep) {
 		if (!held.real->queue(core, op))

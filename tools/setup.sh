@@ -22,6 +22,7 @@ setup_packages() {
 		cpio kmod xz-utils procps dmsetup ;;
 	userland) echo debootstrap zstd ;;
 	analysis) echo sparse perl xz-utils g++ shellcheck ;;
+	model) echo spin gcc libc6-dev ;;
 	chroot) echo debootstrap git ;;
 	figures) echo valgrind ;;
 	peers) echo g++ make libboost-context-dev libboost-fiber-dev libboost-dev \

@@ -114,7 +114,8 @@ static bool pirn_watch_ready(struct pirn_watch *watch)
 	mask = vfs_poll(watch->file, pt);
 	/* Queued once. */
 	pt->_qproc = NULL;
-	return mask & (PIRN_READABLE | EPOLLERR | EPOLLHUP);
+	/* No memory for an entry means no wake: the caller looks for itself. */
+	return watch->table.error || mask & (PIRN_READABLE | EPOLLERR | EPOLLHUP);
 }
 
 static bool pirn_watch_triggered(const struct pirn_watch *watch)

@@ -168,7 +168,7 @@ static int run_all(struct pirn_io *ios, unsigned int nr, enum pirn_op_kind kind,
 	struct pirn_batch batch = { .ios = ios, .nr = nr };
 	struct pirn_op *first = NULL;
 	unsigned int i;
-	int err;
+	int err = 0;
 
 	for (i = 0; i < nr; i++) {
 		err = prepare(core, &batch, &ios[i], kind, dsync);

@@ -20,9 +20,11 @@ struct node {
 	struct pirn_scope scope;
 	bool shielded;			/* from around */
 	bool told;			/* to end: by cancel, or a member's error */
+	unsigned int told_at;
 	int first;			/* what it was told with */
 	bool may_differ;		/* it had ended from around before */
 	bool refused;			/* something inside was, because it ended */
+	bool maybe_refused;		/* or because one inside it had ended before */
 	unsigned int members;
 };
 
@@ -47,6 +49,17 @@ static bool has_ended(const struct node *node)
 	return false;
 }
 
+/* When that was, of one that has. */
+static unsigned int ended_at(const struct node *node)
+{
+	unsigned int at = ~0u;
+
+	for (; node; node = node->shielded ? NULL : node->around)
+		if (node->told && node->told_at < at)
+			at = node->told_at;
+	return at;
+}
+
 /* Whether the end of the outermost gets here. */
 static bool reached(const struct node *node)
 {
@@ -58,19 +71,34 @@ static bool reached(const struct node *node)
 
 static void tell_end(struct node *node, int error)
 {
+	static unsigned int now;
+
 	if (!node->told && !node->first)
 		node->first = error;
 	if (has_ended(node) && !node->told)
 		node->may_differ = true;
+	if (!node->told)
+		node->told_at = ++now;
 	node->told = true;
 }
 
-/* Whatever ended inside which this fiber is knows of the refusal. */
-static void note_refusal(struct world *w, struct node *node)
+/*
+ * Whatever ended inside which this fiber is knows of the refusal.  Of a wait that
+ * was cut short (not @at_once) that is what ended first; what ended before the
+ * fiber ran and told of it had no part, but may have had one in a call, which is
+ * asked twice.
+ */
+static void note_refusal(struct world *w, struct node *node, bool at_once)
 {
+	unsigned int first = ended_at(node);
+
 	w->refusals++;
-	for (; node && has_ended(node); node = node->shielded ? NULL : node->around)
-		node->refused = true;
+	for (; node && has_ended(node); node = node->shielded ? NULL : node->around) {
+		if (at_once || ended_at(node) == first)
+			node->refused = true;
+		else
+			node->maybe_refused = true;
+	}
 }
 
 /* A call that parks has returned @err; @before: the scope had ended then. */
@@ -87,7 +115,7 @@ static void check_result(struct world *w, struct node *node, int err, bool befor
 		return;
 	check_eq(err, -ECANCELED);
 	check(has_ended(node));
-	note_refusal(w, node);
+	note_refusal(w, node, before);
 }
 
 static void live(struct world *w, struct node *node, unsigned int depth,
@@ -132,7 +160,7 @@ static void spawn_into(struct world *w, struct node *node)
 	err = pirn_scope_spawn(&node->scope, spawned, actor);
 	check_eq(err, before ? -ECANCELED : 0);
 	if (err) {
-		note_refusal(w, node);
+		note_refusal(w, node, true);
 		free(actor);
 		return;
 	}
@@ -150,7 +178,7 @@ static void in_a_scope(struct world *w, struct node *around, unsigned int depth,
 	live(w, &node, depth + 1, false);
 	err = pirn_scope_end(&node.scope);
 	check_eq(node.members, 0);
-	if (!node.told && !node.refused)
+	if (!node.told && !node.refused && (!node.maybe_refused || !err))
 		check_eq(err, 0);
 	else if (node.may_differ || (node.told && node.refused))
 		check_op(err, <, 0);
@@ -230,7 +258,7 @@ static void act(struct world *w, struct node *node, unsigned int depth,
 		check_eq(pirn_cancelled(),
 			 !in_shield && has_ended(node) ? -ECANCELED : 0);
 		if (!in_shield && has_ended(node))
-			note_refusal(w, node);
+			note_refusal(w, node, true);
 		break;
 	}
 }

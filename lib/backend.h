@@ -97,6 +97,14 @@ struct pirn_backend_ops {
 	void (*perturb)(struct pirn_core *core);
 };
 
+/* What follows a submission is submitted when it is a whole batch again. */
+static inline void pirn_core_enter(struct pirn_core *core, bool wait,
+				   uint64_t deadline)
+{
+	core->ops->enter(core, wait, deadline);
+	core->submit_at = core->queued + core->rt->opt.io_batch;
+}
+
 extern const struct pirn_backend_ops pirn_kmod_ops;
 extern const struct pirn_backend_ops pirn_uring_ops;
 extern const struct pirn_backend_ops pirn_aio_ops;

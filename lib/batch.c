@@ -98,8 +98,7 @@ static int run(struct pirn_core *core, struct pirn_batch *batch,
 			self->doing = "IO that waits for room (io_depth)";
 		}
 	}
-	if (core->queued >= core->rt->opt.io_batch && core->runnable.head)
-		core->ops->enter(core, false, UINT64_MAX);
+	pirn_op_batch(core);
 	pirn_fiber_stop(core);
 	self->op = NULL;
 	return first->refused ? first->result : 0;

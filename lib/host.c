@@ -86,9 +86,9 @@ static void sleep_unless(struct pirn_core *core,
 	pirn_full_fence();
 	if (!came(core)) {
 		core->stats.sleeps++;
-		core->ops->enter(core, true, deadline);
+		pirn_core_enter(core, true, deadline);
 	} else if (core->queued) {
-		core->ops->enter(core, false, UINT64_MAX);
+		pirn_core_enter(core, false, UINT64_MAX);
 	}
 	atomic_store_explicit(&core->sleeping, PIRN_AWAKE,
 			      memory_order_relaxed);
@@ -101,7 +101,7 @@ static void idle(struct pirn_core *core)
 
 	if (core->rt->opt.spin_ns) {
 		if (core->queued)
-			core->ops->enter(core, false, UINT64_MAX);
+			pirn_core_enter(core, false, UINT64_MAX);
 		if (spin(core))
 			return;
 	}

@@ -14,22 +14,7 @@
 #include "schedule.h"
 #include "wait.h"
 
-void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result)
-{
-	op->result = result;
-	core->in_flight--;
-	core->stats.completed++;
-	if (unlikely(core->times))
-		pirn_times_ended(core, op);
-	if (likely(op->ends == PIRN_ENDS_FIBER))
-		pirn_fiber_ready(core, op->fiber);
-	else if (op->ends == PIRN_ENDS_BATCH)
-		pirn_batch_complete(core, op);
-	else
-		pirn_give_complete(core, op);
-}
-
-static inline bool op_queue(struct pirn_core *core, struct pirn_op *op)
+static inlined bool op_queue(struct pirn_core *core, struct pirn_op *op)
 {
 	if (unlikely(core->times))
 		op->asked = pirn_core_time(core);
@@ -89,9 +74,8 @@ void pirn_ops_queue_pending(struct pirn_core *core)
 /* With nothing else to run the reactor submits, and waits with it. */
 static inline void op_batch(struct pirn_core *core)
 {
-	if (core->queued && core->queued % core->rt->opt.io_batch == 0 &&
-	    core->runnable.head)
-		core->ops->enter(core, false, UINT64_MAX);
+	if (unlikely(core->queued >= core->submit_at) && core->runnable.head)
+		pirn_core_enter(core, false, UINT64_MAX);
 }
 
 void pirn_op_batch(struct pirn_core *core)
@@ -131,7 +115,7 @@ static __attribute__((noinline)) void op_run_pending(struct pirn_core *core,
  * Parks until the op has ended.  @first: nothing of what the caller asked for
  * was issued before, so the end of its scope may still refuse it.
  */
-static int op_run(struct pirn_core *core, struct pirn_op *op, bool first)
+static inlined int op_run(struct pirn_core *core, struct pirn_op *op, bool first)
 {
 	struct pirn_file_slot *on = &op->file->on[core->index];
 	struct pirn_fiber *self = core->current;
@@ -158,34 +142,44 @@ static int op_run(struct pirn_core *core, struct pirn_op *op, bool first)
 	return op->result;
 }
 
-/*
- * The pool that holds all of [buf, buf + bytes): a look at each core's one,
- * this core's first.
- */
-static struct pirn_pool *pool_of(struct pirn_core *core, const void *buf,
-				 size_t bytes)
+/* The first op in this core's own pool, and all in those of others. */
+static __attribute__((noinline)) int
+op_memory_attach(struct pirn_core *core, struct pirn_op *op, const void *buf,
+		 size_t bytes)
+{
+	struct pirn_pool *pool = pirn_pool_of(core, buf);
+	uint64_t offset = pool ? (uint64_t)((const char *)buf - pool->base) : 0;
+	int32_t *slot;
+
+	if (!pool || bytes > pool->bytes - offset)
+		return pirn_fail(core, -EFAULT,
+				 "the buffer %p of %zu bytes is not memory from pirn_buf_alloc()",
+				 buf, bytes);
+	slot = &core->pool_slot[pool->owner];
+	if (*slot < 0)
+		*slot = core->ops->pool_attach(core, pool);
+	if (*slot < 0)
+		return *slot;
+	if (pool == &core->pool)
+		core->own_pool_slot = *slot;
+	op->pool_slot = *slot;
+	op->pool_offset = offset;
+	return 0;
+}
+
+/* Says which memory [buf, buf + bytes) is. */
+static inlined int op_memory(struct pirn_core *core, struct pirn_op *op,
+			     const void *buf, size_t bytes)
 {
 	uint64_t offset = (uint64_t)((const char *)buf - core->pool.base);
 
-	if (likely(offset < core->pool.bytes))
-		return bytes <= core->pool.bytes - offset ? &core->pool : NULL;
-	for (uint32_t i = 0; i < core->rt->cores; i++) {
-		struct pirn_pool *pool = &core->rt->core[i]->pool;
-
-		offset = (uint64_t)((const char *)buf - pool->base);
-		if (offset < pool->bytes)
-			return bytes <= pool->bytes - offset ? pool : NULL;
-	}
-	return NULL;
-}
-
-static inline int pool_slot(struct pirn_core *core, struct pirn_pool *pool)
-{
-	int32_t *slot = &core->pool_slot[pool->owner];
-
-	if (unlikely(*slot < 0))
-		*slot = core->ops->pool_attach(core, pool);
-	return *slot;
+	if (unlikely(offset >= core->pool.bytes) ||
+	    unlikely(bytes > core->pool.bytes - offset) ||
+	    unlikely(core->own_pool_slot < 0))
+		return op_memory_attach(core, op, buf, bytes);
+	op->pool_slot = core->own_pool_slot;
+	op->pool_offset = offset;
+	return 0;
 }
 
 /* Which of the three is wrong, in words. */
@@ -206,18 +200,19 @@ static int bad_range(struct pirn_core *core, const struct pirn_file *file,
 			 (unsigned long long)offset, bytes);
 }
 
-static inline int check_range(struct pirn_core *core,
+static inlined int check_range(struct pirn_core *core,
 			      const struct pirn_file *file, const void *buf,
 			      size_t bytes, uint64_t offset)
 {
+	/* The last: the top bit of either or of the sum, which cannot hide one. */
 	if (unlikely(((offset | bytes) & (file->block_bytes - 1)) |
 		     ((uintptr_t)buf & (file->memory_align - 1)) |
-		     (offset > INT64_MAX) | (bytes > INT64_MAX - offset)))
+		     (offset | bytes | (offset + bytes)) >> 63))
 		return bad_range(core, file, buf, bytes, offset);
 	return 0;
 }
 
-static inline int check_file(struct pirn_core *core,
+static inlined int check_file(struct pirn_core *core,
 			     const struct pirn_file *file)
 {
 	if (unlikely(!file || file->rt != core->rt ||
@@ -265,28 +260,21 @@ int pirn_device_error(struct pirn_core *core, int error)
 	return pirn_fail_plain(core, error);
 }
 
-static inline int op_prepare(struct pirn_core *core, struct pirn_op *op,
+static inlined int op_prepare(struct pirn_core *core, struct pirn_op *op,
 			     void *buf, size_t bytes, uint64_t offset)
 {
-	struct pirn_pool *pool;
 	int err;
 
 	err = check_range(core, op->file, buf, bytes, offset);
 	if (unlikely(err))
 		return err;
-	pool = pool_of(core, buf, bytes);
-	if (unlikely(!pool))
-		return pirn_fail(core, -EFAULT,
-				 "the buffer %p of %zu bytes is not memory from pirn_buf_alloc()",
-				 buf, bytes);
-	op->pool_slot = pool_slot(core, pool);
-	if (unlikely(op->pool_slot < 0))
-		return op->pool_slot;
+	err = op_memory(core, op, buf, bytes);
+	if (unlikely(err))
+		return err;
 	op->file_slot = pirn_file_slot(core, op->file);
 	if (unlikely(op->file_slot < 0))
 		return op->file_slot;
 	op->buf = buf;
-	op->pool_offset = (uint64_t)((char *)buf - pool->base);
 	op->offset = offset;
 	op->bytes = bytes < PIRN_MAX_IO ? (uint32_t)bytes : PIRN_MAX_IO;
 	return 0;
@@ -307,42 +295,52 @@ int pirn_op_error(struct pirn_core *core, struct pirn_op *op)
 	return error;
 }
 
-/*
- * The common half of pread and pwrite: one op after the other until all is done,
- * one ends short, or one fails.  Returns what was transferred, or the error.
- */
-static ssize_t transfer(struct pirn_core *core, struct pirn_op *op, void *buf,
-			size_t bytes, uint64_t offset)
+/* What is left to do once the first op has not done it all: @n is its result. */
+static __attribute__((noinline)) ssize_t
+transfer_rest(struct pirn_core *core, struct pirn_op *op, size_t bytes, int n)
 {
-	struct pirn_file *file = op->file;
 	size_t done = 0;
-	int n;
 
-	if (unlikely(!bytes))
-		return check_range(core, file, buf, bytes, offset);
-	n = op_prepare(core, op, buf, bytes, offset);
-	if (unlikely(n))
-		return n;
 	for (;;) {
-		n = op_run(core, op, !done);
-		if (unlikely(n < 0)) {
+		if (n < 0) {
 			if (op->refused)
 				return pirn_fail_plain(core, n);
 			return pirn_op_error(core, op);
 		}
 		done += (size_t)n;
-		if (likely(done == bytes) || !n ||
-		    done & (file->block_bytes - 1))
+		if (done == bytes || !n || done & (op->file->block_bytes - 1))
 			return (ssize_t)done;
-		op->buf = (char *)buf + done;
+		op->buf = (char *)op->buf + n;
 		op->pool_offset += (uint64_t)n;
 		op->offset += (uint64_t)n;
 		op->bytes = bytes - done < PIRN_MAX_IO ?
 			    (uint32_t)(bytes - done) : PIRN_MAX_IO;
+		n = op_run(core, op, false);
 	}
 }
 
-int pirn_read_check(struct pirn_core *core, const struct pirn_file *file)
+/*
+ * The common half of pread and pwrite: one op after the other until all is done,
+ * one ends short, or one fails.  Returns what was transferred, or the error.
+ */
+static inlined ssize_t transfer(struct pirn_core *core, struct pirn_op *op,
+				void *buf, size_t bytes, uint64_t offset)
+{
+	int n;
+
+	if (unlikely(!bytes))
+		return check_range(core, op->file, buf, bytes, offset);
+	n = op_prepare(core, op, buf, bytes, offset);
+	if (unlikely(n))
+		return n;
+	n = op_run(core, op, true);
+	if (likely(n >= 0 && (size_t)n == bytes))
+		return n;
+	return transfer_rest(core, op, bytes, n);
+}
+
+static inlined int read_check(struct pirn_core *core,
+			      const struct pirn_file *file)
 {
 	int err = check_file(core, file);
 
@@ -354,7 +352,13 @@ int pirn_read_check(struct pirn_core *core, const struct pirn_file *file)
 	return 0;
 }
 
-int pirn_write_check(struct pirn_core *core, const struct pirn_file *file)
+int pirn_read_check(struct pirn_core *core, const struct pirn_file *file)
+{
+	return read_check(core, file);
+}
+
+static inlined int write_check(struct pirn_core *core,
+			       const struct pirn_file *file)
 {
 	int err = check_file(core, file);
 
@@ -364,6 +368,11 @@ int pirn_write_check(struct pirn_core *core, const struct pirn_file *file)
 		return pirn_fail(core, -EBADF,
 				 "the file is not open for writing");
 	return 0;
+}
+
+int pirn_write_check(struct pirn_core *core, const struct pirn_file *file)
+{
+	return write_check(core, file);
 }
 
 /* ---------------------------------------------------------------- public */
@@ -377,7 +386,7 @@ ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
 
 	if (unlikely(!core))
 		return -EPERM;
-	err = pirn_read_check(core, file);
+	err = read_check(core, file);
 	if (unlikely(err))
 		return err;
 	op.kind = PIRN_IO_READ;
@@ -401,7 +410,7 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 	if (unlikely(flags & ~PIRN_DSYNC))
 		return pirn_fail(core, -EINVAL,
 				 "pirn_pwrite: flags 0x%x are not known", flags);
-	err = pirn_write_check(core, file);
+	err = write_check(core, file);
 	if (unlikely(err))
 		return err;
 	if (flags & PIRN_DSYNC) {

@@ -23,6 +23,7 @@
 #define PIRN_PAGE	4096u
 #define PIRN_HUGE	(2u << 20)
 #define pirn_aligned	__attribute__((aligned(PIRN_LINE)))
+#define inlined	inline __attribute__((always_inline))
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -440,7 +441,10 @@ struct pirn_core {
 	struct pirn_fp fp;		/* the core's, while a PIRN_FIBER_FP runs */
 	int fp_budget;			/* what budget was then */
 
-	/* IO. */
+	/* IO: what every op touches is in three lines. */
+	struct pirn_runtime *rt;
+	uint32_t index;
+	int32_t own_pool_slot;		/* of ->pool; < 0: not attached yet */
 	const struct pirn_backend_ops *ops;
 	void *backend;			/* the backend's part of this core */
 	struct pirn_waiters pending;	/* struct pirn_op_wait: found no room */
@@ -448,14 +452,15 @@ struct pirn_core {
 	struct pirn_give *gives;	/* places of give.c, and the free ones */
 	struct pirn_give *gives_free;
 	uint32_t queued;		/* ops the next enter submits */
+	uint32_t submit_at;		/* so many queued make a batch */
 	uint32_t in_flight;		/* ops queued or submitted, not completed */
 	int32_t *pool_slot;		/* the backend's index of each core's pool */
+	struct pirn_pool pool;
 
 	uint64_t time;			/* of this turn, when time_known */
 	bool time_known;
 	struct pirn_timers timers;
 	struct pirn_stacks stacks;
-	struct pirn_pool pool;
 	struct pirn_outbox *out;	/* one a core */
 	struct pirn_inbox *in;
 	uint64_t touched[PIRN_MAX_CORES / 64]; /* mailboxes that flush must look at */
@@ -468,8 +473,6 @@ struct pirn_core {
 	struct pirn_timer starved_timer;
 	struct pirn_fiber *serving[256]; /* calls, by name: scope_call.c */
 
-	struct pirn_runtime *rt;
-	uint32_t index;
 	int cpu;
 	int node;
 	uint32_t fibers;

@@ -4,6 +4,7 @@
 #define PIRN_OP_H
 
 #include "lib.h"
+#include "schedule.h"
 
 /* ----------------------------------------------------------------- io.c */
 
@@ -38,8 +39,8 @@ struct pirn_op {
 	uint8_t kind;
 	bool dsync;
 	uint8_t ends;			/* enum pirn_op_ends */
-	bool issued;			/* of one given: the backend has it */
 	bool refused;			/* it was never issued */
+	bool issued;			/* of one given: the backend has it */
 	int32_t result;
 	struct pirn_batch *batch;	/* with PIRN_ENDS_BATCH */
 	uint64_t asked;			/* times.c: when it was queued */
@@ -53,8 +54,6 @@ struct pirn_op_wait {
 	struct pirn_batch *batch;	/* @op is the first of these; or NULL */
 };
 
-/* The backend says that an op has ended. */
-void pirn_op_complete(struct pirn_core *core, struct pirn_op *op, int result);
 /* Moves what found no room into the backend's queue, as far as there is. */
 void pirn_ops_queue_pending(struct pirn_core *core);
 /* Gives an op to the backend; false when there is no room for it now. */
@@ -106,5 +105,24 @@ struct pirn_give;
 int pirn_gives_start(struct pirn_core *core);
 void pirn_gives_stop(struct pirn_core *core);
 void pirn_give_complete(struct pirn_core *core, struct pirn_op *op);
+
+/* -------------------------------------------------------------- inline */
+
+/* The backend says that an op has ended. */
+static inline void pirn_op_complete(struct pirn_core *core, struct pirn_op *op,
+				    int result)
+{
+	op->result = result;
+	core->in_flight--;
+	core->stats.completed++;
+	if (unlikely(core->times))
+		pirn_times_ended(core, op);
+	if (likely(op->ends == PIRN_ENDS_FIBER))
+		pirn_fiber_ready(core, op->fiber);
+	else if (op->ends == PIRN_ENDS_BATCH)
+		pirn_batch_complete(core, op);
+	else
+		pirn_give_complete(core, op);
+}
 
 #endif /* PIRN_OP_H */

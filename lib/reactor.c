@@ -32,7 +32,7 @@ void pirn_core_turn(struct pirn_core *core)
 	pirn_fibers_run(core);
 	pirn_messages_flush(core);
 	if (core->queued && core->runnable.head)
-		core->ops->enter(core, false, UINT64_MAX);
+		pirn_core_enter(core, false, UINT64_MAX);
 	/* A core that never idles has stacks to give back, too. */
 	if (unlikely(core->stats.turns % 256 == 0) &&
 	    pirn_stacks_due(&core->stacks))

@@ -218,6 +218,7 @@ static struct pirn_core *core_make(struct pirn_runtime *rt, uint32_t index,
 	memset(core->in, 0, rt->cores * sizeof(*core->in));
 	for (uint32_t i = 0; i < rt->cores; i++)
 		core->pool_slot[i] = -1;
+	core->own_pool_slot = -1;
 	return core;
 }
 
@@ -302,6 +303,7 @@ int pirn_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 
 	pirn_this_core = core;
 	core->turn_switches = PIRN_TURN_SWITCHES;
+	core->submit_at = core->rt->opt.io_batch;
 	core->current = &core->reactor;
 	core->reactor.core = core;
 	san_thread_start(&core->reactor);

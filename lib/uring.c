@@ -41,7 +41,7 @@ struct uring {
 	uint32_t file_slots;
 	uint8_t file_used[FILE_SLOTS];
 	int fd[FILE_SLOTS];	/* for slots of files that are not registered */
-	bool files;		/* the table of files exists */
+	uint8_t sqe_flags;	/* FIXED_FILE: the table of files exists */
 };
 
 static int probe_error(int err, char *why, size_t why_bytes)
@@ -137,7 +137,8 @@ static int uring_core_start(struct pirn_core *core, char *why, size_t why_bytes)
 	/* Faster where they exist, and not needed where they do not. */
 	io_uring_register_ring_fd(&u->ring);
 	u->file_slots = file_slots();
-	u->files = !io_uring_register_files_sparse(&u->ring, u->file_slots);
+	if (!io_uring_register_files_sparse(&u->ring, u->file_slots))
+		u->sqe_flags = IOSQE_FIXED_FILE;
 	u->buffers = !io_uring_register_buffers_sparse(&u->ring,
 						       core->rt->cores);
 	core->backend = u;
@@ -161,7 +162,7 @@ static void uring_core_leave(struct pirn_core *core)
 
 	if (!u)
 		return;
-	if (u->files)
+	if (u->sqe_flags)
 		io_uring_unregister_files(&u->ring);
 	io_uring_unregister_ring_fd(&u->ring);
 }
@@ -212,7 +213,7 @@ static int uring_file_attach(struct pirn_core *core, struct pirn_file *file)
 	if (slot == u->file_slots)
 		return pirn_fail(core, -ENFILE, "%u files are in use on core %u",
 				 slot, core->index);
-	if (u->files) {
+	if (u->sqe_flags) {
 		err = io_uring_register_files_update(&u->ring, slot, &fd,
 						     1);
 		if (err < 0)
@@ -229,7 +230,7 @@ static void uring_file_detach(struct pirn_core *core, int slot)
 	struct uring *u = core->backend;
 	int none = -1;
 
-	if (u->files)
+	if (u->sqe_flags)
 		io_uring_register_files_update(&u->ring, (unsigned int)slot,
 					       &none, 1);
 	u->file_used[slot] = 0;
@@ -240,34 +241,23 @@ static void uring_file_detach(struct pirn_core *core, int slot)
 static void prepare(struct uring *u, struct io_uring_sqe *sqe,
 		    const struct pirn_op *op)
 {
-	int fd = u->files ? op->file_slot : u->fd[op->file_slot];
+	static const uint8_t opcode[][2] = {	/* [kind][fixed] */
+		[PIRN_IO_READ] = { IORING_OP_READ, IORING_OP_READ_FIXED },
+		[PIRN_IO_WRITE] = { IORING_OP_WRITE, IORING_OP_WRITE_FIXED },
+		[PIRN_IO_FSYNC] = { IORING_OP_FSYNC, IORING_OP_FSYNC },
+	};
 	bool fixed = op->pool_slot != UNREGISTERED;
+	int fd = op->file_slot;
 
-	switch (op->kind) {
-	case PIRN_IO_READ:
-		if (fixed)
-			io_uring_prep_read_fixed(sqe, fd, op->buf, op->bytes,
-						 op->offset, op->pool_slot);
-		else
-			io_uring_prep_read(sqe, fd, op->buf, op->bytes,
-					   op->offset);
-		break;
-	case PIRN_IO_WRITE:
-		if (fixed)
-			io_uring_prep_write_fixed(sqe, fd, op->buf, op->bytes,
-						  op->offset, op->pool_slot);
-		else
-			io_uring_prep_write(sqe, fd, op->buf, op->bytes,
-					    op->offset);
-		if (op->dsync)
-			sqe->rw_flags = RWF_DSYNC;
-		break;
-	default:
-		io_uring_prep_fsync(sqe, fd, 0);
-		break;
-	}
-	if (u->files)
-		sqe->flags |= IOSQE_FIXED_FILE;
+	if (unlikely(!u->sqe_flags))
+		fd = u->fd[fd];
+	io_uring_prep_rw(opcode[op->kind][fixed], sqe, fd, op->buf, op->bytes,
+			 op->offset);
+	if (likely(fixed))
+		sqe->buf_index = (uint16_t)op->pool_slot;
+	if (op->dsync)
+		sqe->rw_flags = RWF_DSYNC;
+	sqe->flags = u->sqe_flags;
 	io_uring_sqe_set_data64(sqe, (uintptr_t)op);
 }
 

@@ -12,8 +12,10 @@
  * become one; and because it appears with a release, after what it points at.
  */
 #include <linux/file.h>
+#include <linux/magic.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
+#include <linux/stat.h>
 
 #include "pirn.h"
 
@@ -41,21 +43,23 @@ static void pirn_index_release(struct pirn_channel *ch, unsigned long *map,
 }
 
 /*
- * What ATTACH asks of a file.  That it is a block device stays true; size, mode
- * and alignment are looked at again for every op.  Zoned devices are turned away
- * because nobody here keeps their write pointers; a table of dm that becomes one
- * later fails the writes itself.
+ * What ATTACH asks of a file.  What kind it is stays true; of a block device size,
+ * mode and alignment are looked at again for every op.
  */
 static int pirn_target_check(struct file *file)
 {
+	umode_t mode = file_inode(file)->i_mode;
 	loff_t pos = 0;
 	int err;
 
-	if (!S_ISBLK(file_inode(file)->i_mode))
+	if (!S_ISBLK(mode) && !S_ISREG(mode))
 		return -EOPNOTSUPP;
 	if (!(file->f_flags & O_DIRECT))
 		return -EINVAL;
-	if (bdev_is_zoned(I_BDEV(file->f_mapping->host)))
+	/* A tmpfs says yes to O_DIRECT, since 6.6, and copies from its pages. */
+	if (S_ISREG(mode) &&
+	    (!(file->f_mode & FMODE_CAN_ODIRECT) ||
+	     file_inode(file)->i_sb->s_magic == TMPFS_MAGIC))
 		return -EOPNOTSUPP;
 	if (file->f_mode & FMODE_READ) {
 		err = rw_verify_area(READ, file, &pos, 1);
@@ -66,6 +70,56 @@ static int pirn_target_check(struct file *file)
 		err = rw_verify_area(WRITE, file, &pos, 1);
 		if (err)
 			return err;
+	}
+	return 0;
+}
+
+/*
+ * One page left behind would cost the ops on it a trip to the worker, nothing
+ * else: pages that cannot be dropped are no error.  A table of dm that becomes a
+ * zoned one later fails writes out of order itself.
+ */
+static int pirn_target_prepare_block(struct pirn_target *target)
+{
+	struct block_device *bdev = I_BDEV(target->mapping->host);
+	int err;
+
+	err = sync_blockdev(bdev);
+	if (err)
+		return err;
+	invalidate_bdev(bdev);
+	target->dev = bdev->bd_dev;
+	target->bytes = bdev_nr_bytes(bdev);
+	target->block_mask = bdev_logical_block_size(bdev) - 1;
+	target->memory_mask = pirn_memory_mask(bdev);
+	/* Only its own code takes the lock of a zone. */
+	if (!bdev_is_zoned(bdev))
+		target->bdev = bdev;
+	return 0;
+}
+
+/* What direct IO on a file wants, as the file system says it. */
+static int pirn_target_prepare_file(struct pirn_target *target)
+{
+	struct file *file = target->file;
+	struct kstat stat;
+	int err;
+
+	err = vfs_getattr(&file->f_path, &stat, STATX_DIOALIGN,
+			  AT_STATX_DONT_SYNC);
+	if (err)
+		return err;
+	target->dev = file_inode(file)->i_sb->s_dev;
+	target->bytes = i_size_read(file_inode(file));
+	target->block_mask = PAGE_SIZE - 1;
+	target->memory_mask = PAGE_SIZE - 1;
+	if (stat.result_mask & STATX_DIOALIGN) {
+		/* As for one with data=journal. */
+		if (!stat.dio_offset_align)
+			return -EOPNOTSUPP;
+		target->block_mask = stat.dio_offset_align - 1;
+		target->memory_mask = max(stat.dio_mem_align,
+					  stat.dio_offset_align) - 1;
 	}
 	return 0;
 }
@@ -81,7 +135,6 @@ struct pirn_target *pirn_target_prepare(struct pirn_channel *ch,
 					struct pirn_target_attach *arg)
 {
 	struct pirn_target *target;
-	struct block_device *bdev;
 	struct file *file;
 	int err;
 
@@ -93,34 +146,26 @@ struct pirn_target *pirn_target_prepare(struct pirn_channel *ch,
 	err = pirn_target_check(file);
 	if (err)
 		goto put_file;
-	bdev = I_BDEV(file->f_mapping->host);
-
-	/*
-	 * One page left behind would cost the ops on it a trip to the worker,
-	 * nothing else: pages that cannot be dropped are no error.
-	 */
-	err = sync_blockdev(bdev);
-	if (err)
-		goto put_file;
-	invalidate_bdev(bdev);
-
 	target = kzalloc(sizeof(*target), GFP_KERNEL_ACCOUNT);
 	if (!target) {
 		err = -ENOMEM;
 		goto put_file;
 	}
 	target->file = file;
-	target->bdev = bdev;
 	target->mapping = file->f_mapping;
-	target->bytes = bdev_nr_bytes(bdev);
+	err = S_ISBLK(file_inode(file)->i_mode) ?
+	      pirn_target_prepare_block(target) :
+	      pirn_target_prepare_file(target);
+	if (err)
+		goto free_target;
 	err = pirn_index_reserve(ch, ch->target_map, PIRN_MAX_TARGETS);
 	if (err < 0)
 		goto free_target;
 
 	arg->index = err;
 	arg->bytes = target->bytes;
-	arg->block_bytes = bdev_logical_block_size(bdev);
-	arg->memory_align = pirn_memory_mask(bdev) + 1;
+	arg->block_bytes = target->block_mask + 1;
+	arg->memory_align = target->memory_mask + 1;
 	return target;
 
 free_target:

@@ -107,6 +107,8 @@ static __always_inline void pirn_build_data(struct pirn_op *op,
 		opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
 		if (op->sqe_flags & PIRN_SQE_DSYNC)
 			opf |= REQ_FUA;
+		if (op->sqe_flags & PIRN_SQE_ATOMIC)
+			opf |= PIRN_REQ_ATOMIC;
 	}
 	if (op->sqe_flags & PIRN_SQE_NOMERGE)
 		opf |= REQ_NOMERGE;
@@ -121,6 +123,17 @@ static __always_inline void pirn_build_data(struct pirn_op *op,
 	bio_set_flag(bio, BIO_CLONED);
 }
 
+/* What RWF_ATOMIC asks, too.  The least and most the block layer looks at. */
+static noinline int pirn_check_atomic(const struct pirn_op *op, u64 size)
+{
+	if (!pirn_can_write_atomic(op->target->bdev))
+		return -EOPNOTSUPP;
+	if (!is_power_of_2(op->len) || op->offset & (op->len - 1) ||
+	    op->len > size - op->offset)
+		return -EINVAL;
+	return op->len;
+}
+
 /*
  * The checks of a read or write that depend on the device as it is now.  Returns
  * the number of bytes to move, or what the op completes with: 0 or an errno.
@@ -131,21 +144,19 @@ static int pirn_check_data(const struct pirn_op *op)
 	struct block_device *bdev = target->bdev;
 	bool write = op->code == PIRN_OP_WRITE;
 	u32 block_mask = bdev_logical_block_size(bdev) - 1;
-	u64 pool_bytes = op->slot->pool->bytes;
 	u64 size;
+	int err;
 
 	if (unlikely(!(target->file->f_mode &
 		       (write ? FMODE_WRITE : FMODE_READ))))
 		return -EBADF;
-	if (unlikely(!op->len || op->len > PIRN_MAX_IO_BYTES))
-		return -EINVAL;
+	err = pirn_check_memory(op);
+	if (unlikely(err))
+		return err;
 	if (unlikely((op->offset | op->len) & block_mask))
 		return -EINVAL;
 	if (unlikely(op->pool_offset & pirn_memory_mask(bdev)))
 		return -EINVAL;
-	if (unlikely(op->pool_offset > pool_bytes ||
-		     op->len > pool_bytes - op->pool_offset))
-		return -EFAULT;
 	if (write) {
 		if (unlikely(bdev_read_only(bdev)))
 			return -EPERM;
@@ -159,6 +170,8 @@ static int pirn_check_data(const struct pirn_op *op)
 			return -EIO;
 		return write ? -ENOSPC : 0;
 	}
+	if (unlikely(op->sqe_flags & PIRN_SQE_ATOMIC))
+		return pirn_check_atomic(op, size);
 	return min_t(u64, op->len, size - op->offset);
 }
 
@@ -183,19 +196,20 @@ static bool pirn_submit_bio(struct pirn_op *op)
 
 	ch->again = false;
 	ch->issuing = op;
-	trace_pirn_issue(op);
+	trace_pirn_issue(op, false);
 	submit_bio(&op->bio);
 	/* The op may be gone, the channel is not: we are in its ENTER. */
 	ch->issuing = NULL;
 	return !ch->again;
 }
 
-/* Gives the submitter's op to the worker, and what it will write to its name. */
-void pirn_block_punt(struct pirn_op *op)
+/* The file's own path knows of cached pages, but of atomic writes from here not. */
+static noinline void pirn_issue_cached(struct pirn_op *op)
 {
-	if (op->code == PIRN_OP_WRITE)
-		task_io_account_write(op->len);
-	pirn_punt(op);
+	if (op->sqe_flags & PIRN_SQE_ATOMIC)
+		pirn_complete(op, -EBUSY);
+	else
+		pirn_punt_submitted(op);
 }
 
 static bool pirn_issue_data(struct pirn_op *op)
@@ -212,7 +226,7 @@ static bool pirn_issue_data(struct pirn_op *op)
 	}
 	op->len = len;
 	if (unlikely(pirn_cached(op))) {
-		pirn_block_punt(op);
+		pirn_issue_cached(op);
 		return true;
 	}
 	span = pirn_pool_span(op->slot->pool, op);
@@ -249,7 +263,7 @@ static void pirn_issue_flush(struct pirn_op *op)
 	bio_init(&op->bio, target->bdev, NULL, 0,
 		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 	op->bio.bi_end_io = pirn_bio_end_io;
-	trace_pirn_issue(op);
+	trace_pirn_issue(op, false);
 	submit_bio(&op->bio);
 }
 
@@ -259,9 +273,12 @@ static void pirn_issue_flush(struct pirn_op *op)
  */
 bool pirn_block_issue(struct pirn_op *op)
 {
-	if (likely(op->code != PIRN_OP_FSYNC))
+	if (likely(pirn_op_moves_data(op)))
 		return pirn_issue_data(op);
-	pirn_issue_flush(op);
+	if (op->code == PIRN_OP_FSYNC || op->code == PIRN_OP_FDATASYNC)
+		pirn_issue_flush(op);
+	else
+		pirn_file_issue(op);
 	return true;
 }
 
@@ -280,12 +297,16 @@ bool pirn_block_retry(struct pirn_op *op)
 		return true;
 	}
 	op->len = len;
-	if (pirn_cached(op))
-		return false;
+	if (pirn_cached(op)) {
+		if (!(op->sqe_flags & PIRN_SQE_ATOMIC))
+			return false;
+		pirn_complete(op, -EBUSY);
+		return true;
+	}
 	op->nowait = false;
 	pirn_build_data(op, pirn_pool_span(op->slot->pool, op));
 	op->bio.bi_ioprio = op->ident->ioprio;
-	trace_pirn_issue(op);
+	trace_pirn_issue(op, false);
 	submit_bio(&op->bio);
 	return true;
 }

@@ -34,7 +34,9 @@
 #endif
 
 #include <linux/bio.h>
+#include <linux/blkdev.h>
 #include <linux/cgroup.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 
@@ -75,6 +77,51 @@ static inline long pirn_pin_pages(unsigned long start, unsigned long nr,
 	return pin_user_pages(start, nr, gup_flags, pages, NULL);
 #endif
 }
+
+/*
+ * Writing to a file counts against a freeze of its file system from before the
+ * call until the write has ended, in whatever thread that is.  vfs_iocb_iter_write()
+ * does the first half itself since 6.8, and the second for what it did not queue.
+ */
+static inline void pirn_end_write(struct kiocb *iocb)
+{
+#if PIRN_KERNEL >= 606
+	kiocb_end_write(iocb);
+#else
+	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
+
+	__sb_writers_acquired(sb, SB_FREEZE_WRITE);
+	sb_end_write(sb);
+#endif
+}
+
+static inline ssize_t pirn_iter_write(struct file *file, struct kiocb *iocb,
+				      struct iov_iter *iter)
+{
+#if PIRN_KERNEL >= 608
+	return vfs_iocb_iter_write(file, iocb, iter);
+#else
+	struct super_block *sb = file_inode(file)->i_sb;
+	ssize_t ret;
+
+	/* Lockdep thinks that the thread which began also ends it. */
+	sb_start_write(sb);
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
+	ret = vfs_iocb_iter_write(file, iocb, iter);
+	if (ret != -EIOCBQUEUED)
+		pirn_end_write(iocb);
+	return ret;
+#endif
+}
+
+/* Writes that are torn nowhere. */
+#ifdef REQ_ATOMIC		/* 6.11 */
+#define PIRN_REQ_ATOMIC		REQ_ATOMIC
+#define pirn_can_write_atomic(bdev)	bdev_can_atomic_write(bdev)
+#else
+#define PIRN_REQ_ATOMIC		0
+#define pirn_can_write_atomic(bdev)	false
+#endif
 
 /* The block cgroup of current, or NULL in a kernel without; under RCU. */
 static inline struct cgroup_subsys_state *pirn_current_blkcg(void)

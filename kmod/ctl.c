@@ -55,7 +55,8 @@ static long pirn_query_prepare(struct pirn_call *call)
 		.abi_version	= PIRN_ABI_VERSION,
 		.features	= PIRN_FEATURE_TIMES,
 		.op_mask	= BIT_ULL(PIRN_OP_LAST) - 1,
-		.sqe_flags	= PIRN_SQE_DSYNC | PIRN_SQE_NOMERGE,
+		.sqe_flags	= PIRN_SQE_DSYNC | PIRN_SQE_NOMERGE |
+				  (PIRN_REQ_ATOMIC ? PIRN_SQE_ATOMIC : 0),
 		.max_pool_bytes	= pirn_pool_max_bytes(),
 		.max_sq_entries	= PIRN_MAX_SQ_ENTRIES,
 		.max_cq_entries	= PIRN_MAX_CQ_ENTRIES,

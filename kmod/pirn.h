@@ -72,9 +72,12 @@ struct pirn_span {
  */
 struct pirn_target {
 	struct file		*file;
-	struct block_device	*bdev;
-	struct address_space	*mapping;	/* the device's page cache */
-	u64			bytes;		/* of the device, at ATTACH */
+	struct block_device	*bdev;		/* NULL: all ops are for file.c */
+	struct address_space	*mapping;	/* of file: the page cache */
+	dev_t			dev;		/* the device, or that of the file */
+	u32			block_mask;	/* at ATTACH: offset and len, */
+	u32			memory_mask;	/* and pool offset */
+	u64			bytes;		/* at ATTACH */
 	u32			issued;
 	u32			done;
 };
@@ -122,12 +125,18 @@ struct pirn_op {
 	struct pirn_channel	*channel;
 	u64			cookie;
 	u64			offset;
-	u64			pool_offset;
+	union {
+		u64		pool_offset;
+		u64		bytes;		/* of FALLOCATE and DISCARD */
+	};
 	u32			len;		/* of the IO, clipped */
 	u16			sqe_flags;
 	u8			code;
 	bool			nowait;		/* the bio has REQ_NOWAIT */
-	u32			threshold;	/* of a JOIN */
+	union {
+		u32		threshold;	/* of a JOIN */
+		u32		mode;		/* of FALLOCATE */
+	};
 	u32			result;		/* of a member: its slot */
 	struct pirn_join	*join;		/* or NULL */
 	u64			began;		/* ns, when the channel has times */
@@ -138,7 +147,10 @@ struct pirn_op {
 	struct pirn_ident	*ident;
 	struct bio_vec		bvec;		/* an IO within one run */
 	struct work_struct	work;
-	struct bio		bio;		/* last: ends in a flexible array */
+	union {					/* one attempt has one of them */
+		struct kiocb	iocb;
+		struct bio	bio;		/* last: ends in a flexible array */
+	};
 } ____cacheline_aligned;
 
 struct pirn_op_list {
@@ -321,13 +333,17 @@ bool pirn_join_end(struct pirn_op *op, struct pirn_cqe *cqe); /* any, ch->lock *
 
 /* block.c */
 bool pirn_block_issue(struct pirn_op *op);		/* the submitter */
-void pirn_block_punt(struct pirn_op *op);		/* the submitter */
 bool pirn_block_retry(struct pirn_op *op);		/* worker */
+
+/* file.c */
+void pirn_file_issue(struct pirn_op *op);		/* the submitter */
+void pirn_file_work(struct pirn_op *op);		/* worker */
 
 /* worker.c */
 int pirn_ident_update(struct pirn_channel *ch);		/* the submitter */
 void pirn_ident_free_all(struct pirn_channel *ch);	/* process context */
 void pirn_punt(struct pirn_op *op);			/* any context */
+void pirn_punt_submitted(struct pirn_op *op);		/* the submitter */
 void pirn_op_work(struct work_struct *work);		/* worker */
 
 /* Now, as the process that uses the channel reads CLOCK_MONOTONIC.  Any context. */
@@ -393,6 +409,25 @@ static inline struct pirn_span pirn_pool_span(const struct pirn_pool *pool,
 		.skip = op->pool_offset -
 			((u64)pool->run_start[run] << PAGE_SHIFT),
 	};
+}
+
+/* A READ or WRITE: has a slot. */
+static inline bool pirn_op_moves_data(const struct pirn_op *op)
+{
+	return op->code == PIRN_OP_READ || op->code == PIRN_OP_WRITE;
+}
+
+/* Whether the memory of a READ or WRITE is there. */
+static inline int pirn_check_memory(const struct pirn_op *op)
+{
+	u64 bytes = op->slot->pool->bytes;
+
+	if (unlikely(!op->len || op->len > PIRN_MAX_IO_BYTES))
+		return -EINVAL;
+	if (unlikely(op->pool_offset > bytes ||
+		     op->len > bytes - op->pool_offset))
+		return -EFAULT;
+	return 0;
 }
 
 #endif /* PIRN_H */

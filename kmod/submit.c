@@ -97,7 +97,8 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 	op->sqe_flags = READ_ONCE(sqe->flags);
 	op->threshold = READ_ONCE(sqe->threshold);
 
-	if (unlikely(resv || (op->threshold && op->code != PIRN_OP_JOIN)))
+	if (unlikely(resv || (op->threshold && op->code != PIRN_OP_JOIN &&
+			      op->code != PIRN_OP_FALLOCATE)))
 		return -EINVAL;
 	switch (op->code) {
 	case PIRN_OP_READ:
@@ -106,7 +107,13 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 		break;
 	case PIRN_OP_WRITE:
 		if (unlikely(op->sqe_flags &
-			     ~(PIRN_SQE_NOMERGE | PIRN_SQE_DSYNC)))
+			     ~(PIRN_SQE_NOMERGE | PIRN_SQE_DSYNC |
+			       PIRN_SQE_ATOMIC)))
+			return -EINVAL;
+		break;
+	case PIRN_OP_FALLOCATE:
+	case PIRN_OP_DISCARD:
+		if (op->sqe_flags || slot_index || op->len)
 			return -EINVAL;
 		break;
 	case PIRN_OP_JOIN:
@@ -119,6 +126,7 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 			return -EINVAL;
 		fallthrough;
 	case PIRN_OP_FSYNC:
+	case PIRN_OP_FDATASYNC:
 		if (op->sqe_flags || slot_index || op->offset ||
 		    op->pool_offset || op->len)
 			return -EINVAL;
@@ -132,7 +140,7 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 	target = pirn_target_find(ch, target_index);
 	if (unlikely(!target))
 		return -EBADF;
-	if (op->code != PIRN_OP_FSYNC) {
+	if (likely(pirn_op_moves_data(op))) {
 		slot = pirn_slot_find(ch, slot_index);
 		if (unlikely(!slot))
 			return -ENXIO;
@@ -214,6 +222,10 @@ static bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
 	}
 	if (unlikely(op->code == PIRN_OP_JOIN))
 		return pirn_submit_join(op, asked);
+	if (unlikely(!op->target->bdev)) {
+		pirn_file_issue(op);
+		return true;
+	}
 	if (likely(pirn_block_issue(op)))
 		return true;
 
@@ -221,7 +233,7 @@ static bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
 		pirn_op_unget(op);
 		return false;
 	}
-	pirn_block_punt(op);
+	pirn_punt_submitted(op);
 	return true;
 }
 

@@ -19,7 +19,10 @@
 			 { PIRN_OP_READ, "READ" },	\
 			 { PIRN_OP_WRITE, "WRITE" },	\
 			 { PIRN_OP_FSYNC, "FSYNC" },	\
-			 { PIRN_OP_JOIN, "JOIN" })
+			 { PIRN_OP_JOIN, "JOIN" },	\
+			 { PIRN_OP_FDATASYNC, "FDATASYNC" },	\
+			 { PIRN_OP_FALLOCATE, "FALLOCATE" },	\
+			 { PIRN_OP_DISCARD, "DISCARD" })
 
 /* ENTER has read an SQE; err is what its op ends with at once, or 0. */
 TRACE_EVENT(pirn_submit,
@@ -49,10 +52,10 @@ TRACE_EVENT(pirn_submit,
 		      __entry->member, __entry->err)
 );
 
-/* A bio goes to the block layer; not for ops that take the file's own path. */
+/* A bio goes to the block layer, or a read or write to the file's own code. */
 TRACE_EVENT(pirn_issue,
-	    TP_PROTO(const struct pirn_op *op),
-	    TP_ARGS(op),
+	    TP_PROTO(const struct pirn_op *op, bool file),
+	    TP_ARGS(op, file),
 	    TP_STRUCT__entry(__field(const void *, channel)
 			     __field(u64, cookie)
 			     __field(u64, sector)
@@ -60,19 +63,21 @@ TRACE_EVENT(pirn_issue,
 			     __field(dev_t, dev)
 			     __field(u8, op)
 			     __field(bool, nowait)
+			     __field(bool, file)
 	    ),
 	    TP_fast_assign(__entry->channel = op->channel;
 			   __entry->cookie = op->cookie;
-			   __entry->sector = op->bio.bi_iter.bi_sector;
+			   __entry->sector = op->offset >> SECTOR_SHIFT;
 			   __entry->len = op->len;
-			   __entry->dev = op->target->bdev->bd_dev;
+			   __entry->dev = op->target->dev;
 			   __entry->op = op->code;
 			   __entry->nowait = op->nowait;
+			   __entry->file = file;
 	    ),
-	    TP_printk("channel=%p cookie=0x%llx op=%s dev=%d,%d sector=%llu len=%u nowait=%d",
+	    TP_printk("channel=%p cookie=0x%llx op=%s dev=%d,%d sector=%llu len=%u nowait=%d file=%d",
 		      __entry->channel, __entry->cookie, pirn_show_op(__entry->op),
 		      MAJOR(__entry->dev), MINOR(__entry->dev), __entry->sector,
-		      __entry->len, __entry->nowait)
+		      __entry->len, __entry->nowait, __entry->file)
 );
 
 /* An op has ended: its CQE, or its result slot, is about to be written. */

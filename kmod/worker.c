@@ -2,15 +2,14 @@
 /*
  * Path: the detour.  An op that has to block is punted to a workqueue, where it
  * is done on behalf of the thread that submitted it.  Two kinds come here: ops
- * the device had no room for, whose second bio block.c submits, and ops that
- * meet cached pages of the device, which take the file's own read, write and
- * fsync, so that they are as coherent as O_DIRECT is.  Called by submit.c and
- * block.c; results go to complete.c.
+ * the device had no room for, whose second bio block.c submits, and ops that wait
+ * in the file's own code, which file.c calls.  Called by submit.c, block.c and
+ * file.c, and hands back to the last two.
  */
 #include <linux/cred.h>
 #include <linux/ioprio.h>
 #include <linux/slab.h>
-#include <linux/uio.h>
+#include <linux/task_io_accounting_ops.h>
 
 #include "pirn.h"
 
@@ -111,38 +110,12 @@ void pirn_punt(struct pirn_op *op)
 	queue_work(ch->worker, &op->work);
 }
 
-/* Reads or writes through the file, as pread() and pwrite() on it would. */
-static ssize_t pirn_file_rw(struct pirn_op *op)
+/* The same for the submitter, in whose name is counted what will be written. */
+void pirn_punt_submitted(struct pirn_op *op)
 {
-	struct file *file = op->target->file;
-	bool write = op->code == PIRN_OP_WRITE;
-	struct pirn_span span = pirn_pool_span(op->slot->pool, op);
-	struct iov_iter iter;
-	struct kiocb iocb;
-
-	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, span.bvec,
-		      span.nr, span.skip + op->len);
-	iov_iter_advance(&iter, span.skip);
-
-	init_sync_kiocb(&iocb, file);
-	iocb.ki_pos = op->offset;
-	iocb.ki_ioprio = op->ident->ioprio;
-	/* The file was opened with it; fcntl() may have taken it away since. */
-	iocb.ki_flags |= IOCB_DIRECT;
-	if (op->sqe_flags & PIRN_SQE_DSYNC)
-		iocb.ki_flags |= IOCB_DSYNC;
-	return write ? vfs_iocb_iter_write(file, &iocb, &iter) :
-		       vfs_iocb_iter_read(file, &iocb, &iter);
-}
-
-static void pirn_op_do(struct pirn_op *op)
-{
-	if (op->nowait && pirn_block_retry(op))
-		return;
-	if (op->code == PIRN_OP_FSYNC)
-		pirn_complete(op, vfs_fsync(op->target->file, 0));
-	else
-		pirn_complete(op, pirn_file_rw(op));
+	if (op->code == PIRN_OP_WRITE)
+		task_io_account_write(op->len);
+	pirn_punt(op);
 }
 
 void pirn_op_work(struct work_struct *work)
@@ -153,7 +126,8 @@ void pirn_op_work(struct work_struct *work)
 	/* Both take references of their own: op and ident go before they do. */
 	cred = override_creds(op->ident->cred);
 	kthread_associate_blkcg(op->ident->blkcg);
-	pirn_op_do(op);
+	if (!op->nowait || !pirn_block_retry(op))
+		pirn_file_work(op);
 	kthread_associate_blkcg(NULL);
 	revert_creds(cred);
 }

@@ -8,7 +8,7 @@
 
 /* --------------------------------------------------------------- what is taken */
 
-TEST(a_target_is_a_block_device_with_direct_io)
+TEST(a_target_is_no_other_than_a_disk_or_file)
 {
 	struct channel ch;
 	struct pool pool;
@@ -23,9 +23,6 @@ TEST(a_target_is_a_block_device_with_direct_io)
 	close(fd);
 	fd = must(open(FAST_DISK, O_RDWR));
 	must_fail(attach_target_fd(&ch, fd), EINVAL);
-	close(fd);
-	fd = must(open(new_path("file"), O_RDWR | O_CREAT | O_DIRECT, 0600));
-	must_fail(attach_target_fd(&ch, fd), EOPNOTSUPP);
 	close(fd);
 	fd = must(open("/dev/null", O_RDWR));
 	must_fail(attach_target_fd(&ch, fd), EOPNOTSUPP);
@@ -105,21 +102,6 @@ TEST(attach_tells_what_the_device_is_like)
 	check_properties(NVME_DISK);
 }
 
-/* null_blk parameters that slow_disk() does not set */
-static void special_disk(unsigned int index, const char *name, const char *value)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/nullb%u/power", index);
-	write_text(path, "0");
-	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/nullb%u/%s", index,
-		 name);
-	write_text(path, value);
-	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/nullb%u/power", index);
-	write_text(path, "1");
-	nap_ms(200);
-}
-
 TEST(a_disk_of_larger_blocks)
 {
 	struct rig rig;
@@ -138,23 +120,6 @@ TEST(a_disk_of_larger_blocks)
 	check_filled(rig.pool.memory + 8192, 8192, 0, 1);
 	rig_close(&rig);
 	special_disk(2, "blocksize", "512");
-}
-
-TEST(a_zoned_disk_is_refused)
-{
-	struct channel ch;
-	char path[32];
-	int fd;
-
-	slow_disk(3, 1000, path);
-	special_disk(3, "zone_size", "16");
-	special_disk(3, "zoned", "1");
-	channel_open(&ch, 4, 4);
-	fd = must(open(path, O_RDONLY | O_DIRECT));
-	must_fail(attach_target_fd(&ch, fd), EOPNOTSUPP);
-	close(fd);
-	channel_close(&ch);
-	special_disk(3, "zoned", "0");
 }
 
 /* ------------------------------------------------------------------- limits */
@@ -346,11 +311,10 @@ TEST(attach_and_detach_race_with_submission)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_target_is_a_block_device_with_direct_io),
+		cmocka_unit_test(a_target_is_no_other_than_a_disk_or_file),
 		cmocka_unit_test(a_pool_is_a_pool),
 		cmocka_unit_test(attach_tells_what_the_device_is_like),
 		cmocka_unit_test(a_disk_of_larger_blocks),
-		cmocka_unit_test(a_zoned_disk_is_refused),
 		cmocka_unit_test(tables_have_an_end),
 		cmocka_unit_test(detach_of_nothing),
 		cmocka_unit_test(detach_while_in_flight),

@@ -397,4 +397,20 @@ static inline void slow_disk(unsigned int index, uint64_t ns, char path[32])
 	must(access(path, F_OK));
 }
 
+/* null_blk parameters that slow_disk() does not set */
+static inline void special_disk(unsigned int index, const char *name,
+				const char *value)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/nullb%u/power", index);
+	write_text(path, "0");
+	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/nullb%u/%s", index,
+		 name);
+	write_text(path, value);
+	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/nullb%u/power", index);
+	write_text(path, "1");
+	nap_ms(200);
+}
+
 #endif /* PIRN_TESTS_DEVICE_H */

@@ -5,7 +5,7 @@
 # Installs the Debian packages that a part of the work needs, after saying which
 # and how much is downloaded; silent when all are there. Groups: build (library
 # and command), test (their tests), vm (the module and everything in a virtual
-# machine), userland (kernels of a newer Debian there), analysis (sparse and
+# machine), userland (kernels of a newer Debian there), kernel (kernels built there), analysis (sparse and
 # checkpatch), chroot (the test on a fresh system), aarch64 (the cross build and
 # its tests).
 #
@@ -19,8 +19,10 @@ setup_packages() {
 	# gcc-12 is what the kernel was built with; libelf1 and libssl3 are for the
 	# programs in its kbuild package
 	vm) echo make libc6-dev gcc-12 libelf1 libssl3 qemu-system-x86 busybox-static \
-		cpio kmod xz-utils procps dmsetup ;;
+		cpio kmod xz-utils procps dmsetup e2fsprogs xfsprogs ;;
 	userland) echo debootstrap zstd ;;
+	# a kernel from its source
+	kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils patch binutils ;;
 	analysis) echo sparse perl xz-utils g++ shellcheck ;;
 	model) echo spin gcc libc6-dev ;;
 	chroot) echo debootstrap git ;;
@@ -86,11 +88,11 @@ debian_sources() {
 }
 
 need_packages() {
-	[ $# -gt 0 ] || setup_die "needs a group: build test vm userland analysis chroot aarch64 peers figures" 2
+	[ $# -gt 0 ] || setup_die "needs a group: build test vm userland kernel analysis chroot aarch64 peers figures" 2
 	setup_all=''
 	for setup_group; do
 		setup_all="$setup_all $(setup_packages "$setup_group")" ||
-			setup_die "unknown group $setup_group, known: build test vm userland analysis chroot aarch64 peers figures" 2
+			setup_die "unknown group $setup_group, known: build test vm userland kernel analysis chroot aarch64 peers figures" 2
 	done
 	command -v apt-get >/dev/null ||
 		setup_die "needs a Debian system (no apt-get here); install by hand:$setup_all"

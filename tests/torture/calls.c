@@ -337,7 +337,8 @@ static int any_pass(void)
 static int any_open(void)
 {
 	static const char *const path[] = { "/dev/pirn", "/dev/pirn", FAST_DISK, NVME_DISK,
-					    "/dev/nullb1", "/dev/null", "/tmp/fuzzed" };
+					    "/dev/nullb1", "/dev/null", "/tmp/fuzzed",
+				    FUZZED_FILE };
 	static const int mode[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR };
 	int fd = open(path[below(array_size(path))],
 		      mode[below(4)] | (below(4) ? O_DIRECT : 0) | O_CLOEXEC);
@@ -375,8 +376,22 @@ static void any_sqe(struct pirn_sqe *to)
 		.len = below(8) ? 512 * (1 + (uint32_t)below(100)) : (uint32_t)number(),
 	};
 
-	if (sqe.op == PIRN_OP_NOP || sqe.op == PIRN_OP_FSYNC)
+	switch (sqe.op) {
+	case PIRN_OP_NOP:
+	case PIRN_OP_FSYNC:
+	case PIRN_OP_FDATASYNC:
 		sqe.offset = sqe.pool_offset = sqe.len = sqe.pool = 0;
+		break;
+	case PIRN_OP_FALLOCATE:
+		/* of modes, those that are bits known so far */
+		sqe.mode = (uint32_t)below(128);
+		/* fall through */
+	case PIRN_OP_DISCARD:
+		sqe.len = sqe.pool = 0;
+		break;
+	default:
+		break;
+	}
 	mutate(&sqe, sizeof(sqe));
 	memcpy(to, &sqe, sizeof(sqe));
 }
@@ -462,7 +477,7 @@ void calls_prepare(uint64_t seed)
 {
 	struct itimerval tick = { { 0, 5000 }, { 0, 5000 } };
 	struct sigaction act = { .sa_handler = nothing };
-	const char *const disk[] = { FAST_DISK, NVME_DISK, "/dev/nullb1" };
+	const char *const disk[] = { FAST_DISK, NVME_DISK, "/dev/nullb1", FUZZED_FILE };
 	unsigned int i;
 	int memory;
 
@@ -471,7 +486,7 @@ void calls_prepare(uint64_t seed)
 	/* ends waits; those that nobody ends otherwise are meant to last */
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &tick, NULL);
-	rig_open(&me.rig, 16, 64 * KiB, disk[below(3)]);
+	rig_open(&me.rig, 16, 64 * KiB, disk[below(4)]);
 	me.device = open_device();
 	me.disk = must(open(disk[below(3)], O_RDWR | O_DIRECT | O_CLOEXEC));
 	must(socketpair(AF_UNIX, SOCK_DGRAM, 0, me.pair));

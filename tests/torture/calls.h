@@ -17,6 +17,9 @@ enum kind {
 
 extern const char *const call_name[KINDS];
 
+/* On a file system of its own, for everybody to write. */
+#define FUZZED_FILE "/run/fuzzed/file"
+
 /* Makes this process that of an ordinary user, with something to call on. */
 void calls_prepare(uint64_t seed);
 /* From here on as @seed has it. */

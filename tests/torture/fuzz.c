@@ -233,7 +233,7 @@ int main(int argc, char **argv)
 	};
 	struct rng rng;
 	uint64_t checked = 0;
-	char slow[32];
+	char slow[32], disk[32];
 
 	torture_begin(&t, argc, argv);
 	rng.state = t.seed;
@@ -243,6 +243,10 @@ int main(int argc, char **argv)
 	slow_disk(SLOW_DISK, 3000000, slow);
 	shell("touch /tmp/fuzzed && chmod 666 /tmp/fuzzed %s %s %s", FAST_DISK, NVME_DISK,
 	      slow);
+	slow_disk(SLOW_DISK + 1, 10000, disk);
+	shell("mkfs.ext4 -q -F %s && mkdir -p /run/fuzzed && mount %s /run/fuzzed && "
+	      "dd if=/dev/zero of=" FUZZED_FILE " bs=1M count=4 status=none && "
+	      "chmod 666 " FUZZED_FILE, disk, disk);
 	while (seen->calls < t.bound) {
 		one_program(&rng);
 		torture_progress(seen->calls);
@@ -253,6 +257,8 @@ int main(int argc, char **argv)
 		check_nothing_charged();
 	}
 	check_nothing_left();
+	/* no file is held any more */
+	shell("umount /run/fuzzed");
 	report(t.bound);
 	check_errnos();
 	printf("fuzz: %llu calls, %llu places of the module reached, nothing left\n",

@@ -41,8 +41,9 @@
  *   EMFILE      the process has too many fds; ENFILE the system
  *   ENFILE      the channel's table of targets or pools is full
  *   EBUSY       in a CQE: a result slot of a JOIN belongs to a join that has not
- *               drained; somebody is in ENTER on this channel, or DETACH of a target or
- *               pool with ops in flight
+ *               drained, or an atomic write meets cached pages; somebody is in
+ *               ENTER on this channel, or DETACH of a target or pool with ops in
+ *               flight
  *   EPERM       ENTER from another address space than the first ENTER's; a
  *               write to a read-only device
  *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded; from ENTER:
@@ -50,9 +51,13 @@
  *   EINTR       a signal came and nothing was submitted; from POOL_CREATE
  *               and mmap() a fatal one
  *   ETIME       the deadline passed and nothing was submitted
- *   ENOSPC      in a CQE: a write that starts at or past the end of a device
+ *   EFBIG       in a CQE: past the caller's RLIMIT_FSIZE (a SIGXFSZ comes, too), or
+ *               what the file system can hold
+ *   ENOSPC      in a CQE: a write that starts at or past the end of a device, or
+ *               that the file system has no room for
  *   ETXTBSY     in a CQE: a write to a device in use as swap
- *   others      in a CQE: what the block layer said (EIO, ENODATA, ETIMEDOUT...)
+ *   others      in a CQE: what the block layer or the file said (EIO, ENODATA,
+ *               ETIMEDOUT, EDQUOT...)
  */
 #ifndef _UAPI_LINUX_PIRN_H
 #define _UAPI_LINUX_PIRN_H
@@ -164,20 +169,26 @@ struct pirn_pool_create {
 /*
  * PIRN_IOC_TARGET_ATTACH: let the channel's ops name a file by an index.
  *
- * @fd is a block device opened with O_DIRECT.  Whoever may submit on the
- * channel may then do with the device what the fd's mode allows, as with a
- * shared mapping: the permission is checked here and not again.  Cached pages
- * of the device are written back and dropped; may block.
- * EBADF, EINVAL (no O_DIRECT), EOPNOTSUPP (a regular file, a zoned device,
- * anything else), ENFILE, ENOMEM, EACCES and others from the security module, EIO
- * when writing back failed, now or unnoticed before.
+ * @fd is a block device or a regular file opened with O_DIRECT.  Whoever may
+ * submit on the channel may then do with it what the fd's mode allows, as with a
+ * shared mapping: the permission is checked here and, of a device, not again.
+ * Cached pages of a device are written back and dropped; may block.
+ *
+ * Ops on regular files and zoned devices go through the file's own code: tried in
+ * ENTER without waiting, done by a worker, with the identity of the caller of ENTER
+ * and within its RLIMIT_FSIZE, when they would wait.  Writes to zones of one
+ * channel in flight together are in no order.
+ *
+ * EBADF, EINVAL (no O_DIRECT), EOPNOTSUPP (a file system without real direct IO, as
+ * tmpfs, or not for this file; anything else), ENFILE, ENOMEM, EACCES and others
+ * from the security module, EIO when writing back failed, now or unnoticed before.
  */
 struct pirn_target_attach {
 	__u32 size;
 	__u32 flags;		/* none are defined: must be zero */
 	__s32 fd;
 	__u32 index;		/* out */
-	__u64 bytes;		/* out: size of the device now */
+	__u64 bytes;		/* out: size of the device or file now */
 	__u32 block_bytes;	/* out: offset and length are multiples of it */
 	__u32 memory_align;	/* out: pool offsets are multiples of it */
 };
@@ -277,6 +288,9 @@ enum pirn_op_code {
 	PIRN_OP_WRITE	= 2,	/* @len bytes from the pool to @offset */
 	PIRN_OP_FSYNC	= 3,	/* writes completed before are made durable */
 	PIRN_OP_JOIN	= 4,	/* the next @len SQEs are the ops of one join */
+	PIRN_OP_FDATASYNC = 5,	/* as FSYNC, but not what only stat() shows */
+	PIRN_OP_FALLOCATE = 6,	/* fallocate(2) of @mode, @offset and @bytes */
+	PIRN_OP_DISCARD	= 7,	/* what @bytes at @offset hold may be forgotten */
 	PIRN_OP_LAST		/* not part of the ABI */
 };
 
@@ -284,17 +298,34 @@ enum pirn_op_code {
 #define PIRN_SQE_DSYNC		(1u << 0)
 /* Random access: do not look for requests to merge this one with. */
 #define PIRN_SQE_NOMERGE	(1u << 1)
+/*
+ * A write to a block device that is there whole or not at all: by what RWF_ATOMIC
+ * asks, of a power of two of bytes, and offset a multiple of it.  EOPNOTSUPP where
+ * kernel or device have none, and for files; EBUSY where pages of it are cached.
+ */
+#define PIRN_SQE_ATOMIC		(1u << 2)
 
 /*
  * 64 bytes, written by user space, read once by the kernel during ENTER; it may
  * be reused when ENTER has consumed it.
  *
  * READ and WRITE use every field; offset and len are multiples of the target's
- * block_bytes, pool_offset of its memory_align.  What crosses the end is clipped;
- * what starts at or past it gives 0 to a read, ENOSPC to a write, and so does an
- * offset of 2^63 and more; EIO when the device is gone.  FSYNC uses target.  JOIN
- * uses len, threshold and offset, see struct pirn_cqe.  What an op does not use
- * must be zero.
+ * block_bytes, pool_offset of its memory_align.  What crosses the end of a device
+ * is clipped; what starts at or past it gives 0 to a read, ENOSPC to a write, and
+ * so does an offset of 2^63 and more; EIO when the device is gone.  A regular file
+ * is read and written as by pread() and pwrite() with O_DIRECT, and as by these the
+ * op may move less than was asked, of a write too: go on where it ended.  FSYNC and
+ * FDATASYNC use target.
+ *
+ * FALLOCATE uses target, offset, bytes and mode, FALLOC_FL_* as in <linux/falloc.h>:
+ * FALLOC_FL_ZERO_RANGE writes zeroes by what means the device has, with or without
+ * FALLOC_FL_KEEP_SIZE; FALLOC_FL_PUNCH_HOLE gives blocks back.  Block devices know
+ * these two.  DISCARD uses target, offset and bytes, multiples of block_bytes, on a
+ * block device: what is read there afterwards is the device's to say.  EOPNOTSUPP
+ * where there is no such thing.
+ *
+ * JOIN uses len, threshold and offset, see struct pirn_cqe.  What an op does not
+ * use must be zero.
  */
 struct pirn_sqe {
 	__u8  op;		/* enum pirn_op_code */
@@ -304,9 +335,15 @@ struct pirn_sqe {
 	__u16 pool;
 	__u64 cookie;		/* comes back in the CQE, never interpreted */
 	__u64 offset;		/* bytes from the start of the target */
-	__u64 pool_offset;	/* bytes from the start of the pool */
+	union {
+		__u64 pool_offset;	/* bytes from the start of the pool */
+		__u64 bytes;		/* FALLOCATE, DISCARD */
+	};
 	__u32 len;		/* bytes, 1 to max_io_bytes; JOIN: ops, 1 up */
-	__u32 threshold;	/* JOIN: 1 to len */
+	union {
+		__u32 threshold;	/* JOIN: 1 to len */
+		__u32 mode;		/* FALLOCATE */
+	};
 	__u64 resv1[3];
 };
 

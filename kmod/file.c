@@ -14,6 +14,10 @@
  * that allocate, convert or are to be durable it completes from a workqueue of
  * its own, reads and overwrites in the interrupt.
  *
+ * The file system may still look at the kiocb and the file after ki_complete ran
+ * elsewhere: ext4 marks a file as read last of all.  So an op has two holds, of the
+ * call and of the completion, as linux-aio's have; who drops the last one ends it.
+ *
  * What depends on the thread is looked at in the submitter: RLIMIT_FSIZE, which
  * the worker does not have.  Its identity the worker takes over.
  */
@@ -41,6 +45,14 @@ static void pirn_file_end(struct pirn_op *op, ssize_t ret)
 	pirn_complete(op, ret);
 }
 
+/* By the call and by the completion of what was queued.  Any context. */
+static void pirn_file_let_go(struct pirn_op *op)
+{
+	/* Orders the use of the op before, and op->ended, with its end. */
+	if (atomic_dec_and_test(&op->holds))
+		pirn_file_end(op, op->ended);
+}
+
 /* Any context. */
 static void pirn_file_complete(struct kiocb *iocb, long ret)
 {
@@ -48,7 +60,8 @@ static void pirn_file_complete(struct kiocb *iocb, long ret)
 
 	if (op->code == PIRN_OP_WRITE)
 		pirn_end_write(iocb);
-	pirn_file_end(op, ret);
+	op->ended = ret;
+	pirn_file_let_go(op);
 }
 
 /* Reads or writes as pread() and pwrite() on the file would, but not waiting. */
@@ -79,11 +92,13 @@ static void pirn_file_rw(struct pirn_op *op, bool nowait)
 		iocb->ki_flags |= IOCB_DSYNC;
 
 	op->nowait = nowait;
+	atomic_set(&op->holds, 2);
 	trace_pirn_issue(op, true);
 	ret = write ? pirn_iter_write(file, iocb, &iter) :
 		      vfs_iocb_iter_read(file, iocb, &iter);
-	/* Once it is queued it may have ended, and be gone. */
-	if (ret != -EIOCBQUEUED)
+	if (ret == -EIOCBQUEUED)
+		pirn_file_let_go(op);
+	else
 		pirn_file_end(op, ret);
 }
 
@@ -207,6 +222,9 @@ static int pirn_discard(const struct pirn_op *op)
 		return -EPERM;
 	if (IS_SWAPFILE(mapping->host))
 		return -ETXTBSY;
+	/* Newer kernels would do nothing, and call it done. */
+	if (!bdev_max_discard_sectors(bdev))
+		return -EOPNOTSUPP;
 	if (!op->bytes || op->offset > size || op->bytes > size - op->offset ||
 	    (op->offset | op->bytes) & (bdev_logical_block_size(bdev) - 1))
 		return -EINVAL;

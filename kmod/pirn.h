@@ -148,7 +148,11 @@ struct pirn_op {
 	struct bio_vec		bvec;		/* an IO within one run */
 	struct work_struct	work;
 	union {					/* one attempt has one of them */
-		struct kiocb	iocb;
+		struct {		/* file.c */
+			struct kiocb	iocb;
+			atomic_t	holds;
+			s32		ended;
+		};
 		struct bio	bio;		/* last: ends in a flexible array */
 	};
 } ____cacheline_aligned;

@@ -426,6 +426,15 @@ TEST(loop_devices_and_what_is_no_io_of_a_bio)
 	ON_EACH_FS(on_a_loop_device);
 }
 
+TEST(a_device_that_cannot_discard_says_so)
+{
+	struct rig rig;
+
+	file_rig(&rig, FAST_DISK, O_RDWR, POOL);
+	check_eq(rig_range(&rig, PIRN_OP_DISCARD, 0, 4096, 0), -EOPNOTSUPP);
+	rig_close(&rig);
+}
+
 TEST(zoned_devices)
 {
 	struct pirn_sqe sqe = { .op = PIRN_OP_DISCARD };
@@ -517,6 +526,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(syncs_and_durable_writes_flush_the_disk),
 		cmocka_unit_test(fallocate_in_its_modes),
 		cmocka_unit_test(loop_devices_and_what_is_no_io_of_a_bio),
+		cmocka_unit_test(a_device_that_cannot_discard_says_so),
 		cmocka_unit_test(zoned_devices),
 		cmocka_unit_test(atomic_writes_where_there_are_any),
 	};

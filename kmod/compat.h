@@ -123,6 +123,16 @@ static inline ssize_t pirn_iter_write(struct file *file, struct kiocb *iocb,
 #define pirn_can_write_atomic(bdev)	false
 #endif
 
+/* ns that current was runnable and did not run; 0 in a kernel that does not count. */
+static inline u64 pirn_run_delay(void)
+{
+#ifdef CONFIG_SCHED_INFO
+	return current->sched_info.run_delay;
+#else
+	return 0;
+#endif
+}
+
 /* The block cgroup of current, or NULL in a kernel without; under RCU. */
 static inline struct cgroup_subsys_state *pirn_current_blkcg(void)
 {

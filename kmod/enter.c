@@ -60,6 +60,30 @@ static void pirn_reserve(struct pirn_channel *ch, u32 nr)
 	}
 }
 
+/*
+ * A core that is taken off its CPU makes no mistake anybody would see but in its
+ * latency.  What the scheduler counts of the thread costs nothing to look at; a
+ * thread that takes the channel over begins with what it has.
+ */
+static void pirn_sample(struct pirn_channel *ch)
+{
+	struct pirn_sample *last = &ch->sample;
+	struct pirn_sample now = {
+		.task = current,
+		.start = current->start_time,
+		.nivcsw = current->nivcsw,
+		.run_delay = pirn_run_delay(),
+	};
+
+	lockdep_assert_held(&ch->lock);
+
+	if (likely(now.task == last->task && now.start == last->start)) {
+		ch->counters.preemptions += now.nivcsw - last->nivcsw;
+		ch->counters.run_delay_ns += now.run_delay - last->run_delay;
+	}
+	*last = now;
+}
+
 /* The count wins: those SQEs are gone, whatever came after. */
 static long pirn_waited(long used, unsigned int ended)
 {
@@ -96,6 +120,7 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit,
 		return err;
 	}
 	ch->counters.enters++;
+	pirn_sample(ch);
 
 	if (to_submit) {
 		pirn_reserve(ch, to_submit);

@@ -176,6 +176,16 @@ struct pirn_counters {
 	u64			worker_punts;
 	u64			slow_submits;
 	u64			joins;
+	u64			preemptions;
+	u64			run_delay_ns;
+};
+
+/* What the scheduler had counted of the thread that last called ENTER. */
+struct pirn_sample {
+	const struct task_struct *task;		/* may be gone: only compared */
+	u64			start;		/* tells it from one in its place */
+	unsigned long		nivcsw;
+	u64			run_delay;
 };
 
 /* An ENTER asleep, on its stack.  The rest is written under pirn_channel.lock. */
@@ -245,6 +255,7 @@ struct pirn_channel {
 	struct task_struct	*submitter;	/* in ENTER, submitting */
 	wait_queue_head_t	poll_wait;
 	struct pirn_counters	counters;
+	struct pirn_sample	sample;
 	unsigned long		*target_map;	/* indices taken or reserved */
 	unsigned long		*slot_map;
 

@@ -36,6 +36,10 @@ static const struct pirn_stat pirn_stats[] = {
 	PIRN_STAT(worker_punts),
 	PIRN_STAT(slow_submits),
 	PIRN_STAT(joins),
+	PIRN_STAT(preemptions),
+#ifdef CONFIG_SCHED_INFO
+	PIRN_STAT(run_delay_ns),
+#endif
 };
 
 #define PIRN_NR_STATS ARRAY_SIZE(pirn_stats)

@@ -10,7 +10,7 @@
 static const char *const names[] = {
 	"submitted", "completed", "failed", "bytes_read", "bytes_written",
 	"in_flight", "enters", "wakeups", "remote_completions", "worker_punts",
-	"slow_submits", "joins",
+	"slow_submits", "joins", "preemptions", "run_delay_ns",
 };
 
 #define COUNTERS array_size(names)
@@ -113,19 +113,20 @@ static void check_line(const char *out, const char *name,
 
 static const unsigned long long zeros[COUNTERS];
 static const unsigned long long busy[COUNTERS] = {
-	101, 100, 3, 409600, 8192, 1, 25, 7, 2, 4, 1, 6,
+	101, 100, 3, 409600, 8192, 1, 25, 7, 2, 4, 1, 6, 5, 70000,
 };
 static const unsigned long long huge[COUNTERS] = {
 	9007199254740993, 9007199254740993, 0, 9007199254740993, 0, 0, 1, 0, 0, 0, 0, 0,
+	0, 0,
 };
 
 TEST(totals_are_the_files_to_the_last_digit)
 {
 	static const char table[] =
-"cpu    submitted   completed      failed       bytes_read    bytes_written   in_flight      enters     wakeups  remote_completions  worker_punts  slow_submits       joins  ops/enter\n"
-"2            101         100           3           409600             8192           1          25           7                   2             4             1           6       4.00\n"
-"10           101         100           3           409600             8192           1          25           7                   2             4             1           6       4.00\n"
-"all          202         200           6           819200            16384           2          50          14                   4             8             2          12       4.00\n";
+"cpu    submitted   completed      failed       bytes_read    bytes_written   in_flight      enters     wakeups  remote_completions  worker_punts  slow_submits       joins  preemptions  run_delay_ns  ops/enter\n"
+"2            101         100           3           409600             8192           1          25           7                   2             4             1           6            5         70000       4.00\n"
+"10           101         100           3           409600             8192           1          25           7                   2             4             1           6            5         70000       4.00\n"
+"all          202         200           6           819200            16384           2          50          14                   4             8             2          12           10        140000       4.00\n";
 	const struct output *o;
 	struct json_value *all, *cpus;
 	struct tree t;
@@ -166,13 +167,48 @@ TEST(totals_are_the_files_to_the_last_digit)
 	tree_remove(&t);
 }
 
+/* One that the kernel does not count is not said to be 0. */
+TEST(a_counter_that_is_absent_is_not_faked)
+{
+	const struct output *o;
+	struct json_value *all;
+	struct tree t;
+	char path[400];
+
+	tree_make(&t, "absent");
+	cpu_write(&t, 0, busy);
+	snprintf(path, sizeof(path), "%s/cpu0/run_delay_ns", t.path);
+	must(unlink(path));
+	o = run_well("stat", "--sysfs", t.path);
+	check(strstr(o->out, "  6            5             -       4.00\nall"));
+	check(strstr(strstr(o->out, "all"), "6            5             -       4.00\n"));
+	o = run_well("stat", "--interval=1", "--count=1", "--all", "--sysfs",
+		     t.path);
+	check(strstr(o->out, "  0            0             -          -\nall"));
+	o = run_well("stat", "--json", "--sysfs", t.path);
+	all = json_read(o->out, NULL);
+	check(!json_find(json_member(all, "all", JSON_OBJECT), "run_delay_ns"));
+	check_eq(json_number_of(json_member(all, "all", JSON_OBJECT),
+				"preemptions"), 5);
+	json_free(all);
+	/* all others have to be there */
+	snprintf(path, sizeof(path), "%s/cpu0/preemptions", t.path);
+	must(unlink(path));
+	check_mistake(run_command("stat", "--sysfs", t.path), 1, "preemptions");
+	tree_remove(&t);
+}
+
 /* ------------------------------------------------------------------- rates */
 
 /* Four a second of everything but in_flight, over five seconds. */
 TEST(rates_are_what_was_added_a_second)
 {
-	static const double cpu0[] = { 4, 4, 4, 4, 4, 21, 4, 4, 4, 4, 4, 4, 1 };
-	static const double sum[] = { 8, 8, 8, 8, 8, 42, 8, 8, 8, 8, 8, 8, 1 };
+	static const double cpu0[] = {
+		4, 4, 4, 4, 4, 21, 4, 4, 4, 4, 4, 4, 4, 4, 1,
+	};
+	static const double sum[] = {
+		8, 8, 8, 8, 8, 42, 8, 8, 8, 8, 8, 8, 8, 8, 1,
+	};
 	unsigned long long values[COUNTERS];
 	struct json_value *all;
 	struct tree from, to;
@@ -199,7 +235,7 @@ TEST(rates_are_what_was_added_a_second)
 	/* then nothing changed, but in_flight is what it is */
 	check(strstr(o->out + 23, "a second, over 5.000 s\n"));
 	check_line(strstr(o->out + 23, "a second"), "all",
-		   (double[]){ 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, -1 });
+		   (double[]){ 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0, 0, -1 });
 
 	/* as JSON a document for each */
 	o = run_well("stat", "--json", "--interval=5", "--count=2", "--sysfs",
@@ -221,7 +257,9 @@ TEST(rates_are_what_was_added_a_second)
 /* A CPU that is gone has no line, a new one and a module anew count from 0. */
 TEST(cpus_come_and_go_and_counters_begin_anew)
 {
-	static const double part[] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1 };
+	static const double part[] = {
+		2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1,
+	};
 	unsigned long long values[COUNTERS];
 	double none[COUNTERS + 1];
 	struct tree from, to;
@@ -292,6 +330,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(totals_are_the_files_to_the_last_digit),
+		cmocka_unit_test(a_counter_that_is_absent_is_not_faked),
 		cmocka_unit_test(rates_are_what_was_added_a_second),
 		cmocka_unit_test(cpus_come_and_go_and_counters_begin_anew),
 		cmocka_unit_test(what_cannot_be_read_is_named),

@@ -5,20 +5,23 @@
  * the machine this runs in.
  */
 #include <dirent.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "device.h"
 
 static const char *const names[] = {
 	"submitted", "completed", "failed", "bytes_read", "bytes_written",
 	"in_flight", "enters", "wakeups", "remote_completions", "worker_punts",
-	"slow_submits", "joins",
+	"slow_submits", "joins", "preemptions", "run_delay_ns",
 };
 
 struct counters {
 	unsigned long long submitted, completed, failed, bytes_read, bytes_written,
 		in_flight, enters, wakeups, remote_completions, worker_punts,
-		slow_submits, joins;
+		slow_submits, joins, preemptions, run_delay_ns;
 };
 
 _Static_assert(sizeof(struct counters) == sizeof(names) / sizeof(names[0]) * 8,
@@ -239,6 +242,95 @@ TEST(ops_that_meet_cached_pages_are_punted)
 	rig_close(&rig);
 }
 
+/* What the scheduler has of the calling thread, by ways of its own. */
+struct scheduled {
+	unsigned long long preemptions, run_delay_ns;
+};
+
+static struct scheduled scheduled(void)
+{
+	struct scheduled now;
+	struct rusage usage;
+	FILE *file = fopen("/proc/thread-self/schedstat", "re");
+
+	check(file);
+	check_eq(fscanf(file, "%*u %llu", &now.run_delay_ns), 1);
+	fclose(file);
+	must(getrusage(RUSAGE_THREAD, &usage));
+	now.preemptions = (unsigned long long)usage.ru_nivcsw;
+	return now;
+}
+
+/* Until the thread has been taken off its CPU @times more often. */
+static void spin_until_preempted(unsigned int times)
+{
+	struct scheduled from = scheduled();
+
+	while (scheduled().preemptions < from.preemptions + times)
+		;
+}
+
+static pid_t spinner(int cpu)
+{
+	pid_t pid = must(fork());
+
+	if (pid)
+		return pid;
+	run_on_cpu(cpu);
+	for (;;)
+		;
+}
+
+static void *take_over(void *arg)
+{
+	struct channel *ch = arg;
+	struct counters before = counters(1, NULL), d;
+
+	run_on_cpu(1);
+	spin_until_preempted(3);
+	/* its past is not the channel's */
+	check_eq(enter(ch, 0), 0);
+	d = counters(1, &before);
+	check_eq(d.preemptions, 0);
+	check_eq(d.run_delay_ns, 0);
+	return NULL;
+}
+
+TEST(what_takes_the_cpu_away_is_counted)
+{
+	struct scheduled early[2], late[2];
+	struct counters before, d;
+	pthread_t thread;
+	struct channel ch;
+	pid_t pid;
+
+	channel_open_on(&ch, 4, 4, 1);
+	run_on_cpu(1);
+	pid = spinner(1);
+	early[0] = scheduled();
+	check_eq(enter(&ch, 0), 0);
+	before = counters(1, NULL);
+	late[0] = scheduled();
+	spin_until_preempted(3);
+	early[1] = scheduled();
+	check_eq(enter(&ch, 0), 0);
+	d = counters(1, &before);
+	late[1] = scheduled();
+	check_op(d.preemptions, >=, 3);
+	check_op(d.preemptions, >=, early[1].preemptions - late[0].preemptions);
+	check_op(d.preemptions, <=, late[1].preemptions - early[0].preemptions);
+	check_op(d.run_delay_ns, >, 0);
+	check_op(d.run_delay_ns, >=,
+		 early[1].run_delay_ns - late[0].run_delay_ns);
+	check_op(d.run_delay_ns, <=,
+		 late[1].run_delay_ns - early[0].run_delay_ns);
+	check_eq(pthread_create(&thread, NULL, take_over, &ch), 0);
+	check_eq(pthread_join(thread, NULL), 0);
+	must(kill(pid, SIGKILL));
+	check_eq(must(waitpid(pid, NULL, 0)), pid);
+	channel_close(&ch);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +340,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(in_flight_and_wakeups),
 		cmocka_unit_test(completions_elsewhere_are_remote),
 		cmocka_unit_test(ops_that_meet_cached_pages_are_punted),
+		cmocka_unit_test(what_takes_the_cpu_away_is_counted),
 	};
 
 	return run_program(argc, argv, "sysfs", tests, array_size(tests));

@@ -19,14 +19,19 @@ enum stat_counter {
 	STAT_WORKER_PUNTS,
 	STAT_SLOW_SUBMITS,
 	STAT_JOINS,
+	STAT_PREEMPTIONS,
+	STAT_RUN_DELAY_NS,
 	STAT_COUNTERS
 };
 
 extern const char *const stat_names[STAT_COUNTERS];
 
+/* Of one that this kernel does not count. */
+#define STAT_ABSENT UINT64_MAX
+
 struct stat_cpu {
 	unsigned int cpu;
-	uint64_t value[STAT_COUNTERS];
+	uint64_t value[STAT_COUNTERS];	/* STAT_RUN_DELAY_NS may be absent */
 };
 
 /* All CPUs at one moment, in order of their numbers. */

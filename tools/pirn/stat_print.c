@@ -24,6 +24,12 @@ static const struct stat_cpu *find(const struct stat_sample *sample,
 	return NULL;
 }
 
+/* The kernel does not count it; then it does not on any CPU. */
+static bool absent(const struct line *line, int counter)
+{
+	return line->count[counter] == STAT_ABSENT;
+}
+
 /*
  * The counters never decrease: where one has, the module was loaded anew, and it
  * counts from 0; so does a CPU that was not there.
@@ -36,6 +42,8 @@ static struct line line_of(const struct stat_sample *before, double seconds,
 
 	for (int c = 0; c < STAT_COUNTERS; c++) {
 		line.count[c] = cpu->value[c];
+		if (absent(&line, c))
+			continue;
 		if (old && c != STAT_IN_FLIGHT && old->value[c] <= cpu->value[c])
 			line.count[c] -= old->value[c];
 	}
@@ -45,13 +53,16 @@ static struct line line_of(const struct stat_sample *before, double seconds,
 static void add(struct line *sum, const struct line *line)
 {
 	for (int c = 0; c < STAT_COUNTERS; c++)
-		sum->count[c] += line->count[c];
+		if (absent(line, c))
+			sum->count[c] = STAT_ABSENT;
+		else
+			sum->count[c] += line->count[c];
 }
 
 static bool something(const struct line *line)
 {
 	for (int c = 0; c < STAT_COUNTERS; c++)
-		if (line->count[c])
+		if (line->count[c] && !absent(line, c))
 			return true;
 	return false;
 }
@@ -96,7 +107,9 @@ static void text_line(const char *name, const struct line *line)
 {
 	printf("%-4s", name);
 	for (int c = 0; c < STAT_COUNTERS; c++) {
-		if (is_rate(line, c))
+		if (absent(line, c))
+			printf("  %*s", width(c), "-");
+		else if (is_rate(line, c))
 			printf("  %*.0f", width(c),
 			       (double)line->count[c] / line->seconds);
 		else
@@ -122,6 +135,8 @@ static void json_head(struct json *json, double seconds)
 static void json_line(struct json *json, const struct line *line)
 {
 	for (int c = 0; c < STAT_COUNTERS; c++) {
+		if (absent(line, c))
+			continue;
 		if (is_rate(line, c))
 			json_number(json, stat_names[c],
 				    (double)line->count[c] / line->seconds);

@@ -21,17 +21,24 @@ const char *const stat_names[STAT_COUNTERS] = {
 	[STAT_WORKER_PUNTS] = "worker_punts",
 	[STAT_SLOW_SUBMITS] = "slow_submits",
 	[STAT_JOINS] = "joins",
+	[STAT_PREEMPTIONS] = "preemptions",
+	[STAT_RUN_DELAY_NS] = "run_delay_ns",
 };
 
 static int read_counter(uint64_t *value, const char *dir, unsigned int cpu,
-			const char *name)
+			enum stat_counter counter)
 {
+	const char *name = stat_names[counter];
 	char path[512], text[64] = "", *end;
 	FILE *file;
 	int err;
 
 	snprintf(path, sizeof(path), "%s/cpu%u/%s", dir, cpu, name);
 	file = fopen(path, "re");
+	if (!file && errno == ENOENT && counter == STAT_RUN_DELAY_NS) {
+		*value = STAT_ABSENT;
+		return 0;
+	}
 	if (!file) {
 		err = -errno;
 		complain("%s: %s", path, strerror(-err));
@@ -122,7 +129,7 @@ int stat_read(struct stat_sample *sample, const char *dir)
 	for (unsigned int i = 0; i < sample->count && !err; i++)
 		for (int c = 0; c < STAT_COUNTERS && !err; c++)
 			err = read_counter(&sample->cpus[i].value[c], dir,
-					   sample->cpus[i].cpu, stat_names[c]);
+					   sample->cpus[i].cpu, (enum stat_counter)c);
 	return err;
 }
 

@@ -19,7 +19,8 @@
  * call and of the completion, as linux-aio's have; who drops the last one ends it.
  *
  * What depends on the thread is looked at in the submitter: RLIMIT_FSIZE, which
- * the worker does not have.  Its identity the worker takes over.
+ * the worker does not have, and with it O_APPEND.  Its identity the worker takes
+ * over.
  */
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
@@ -84,6 +85,10 @@ static void pirn_file_rw(struct pirn_op *op, bool nowait)
 	iocb->ki_ioprio = op->ident->ioprio;
 	/* The file was opened with it; fcntl() may have taken it away since. */
 	iocb->ki_flags |= IOCB_DIRECT;
+	/* What the limit of file sizes was looked at for. */
+	iocb->ki_flags &= ~IOCB_APPEND;
+	if (op->sqe_flags & PIRN_OP_APPENDS)
+		iocb->ki_flags |= IOCB_APPEND;
 	if (write)
 		iocb->ki_flags |= IOCB_WRITE;
 	if (nowait)
@@ -142,8 +147,12 @@ static int pirn_file_check_data(struct pirn_op *op)
 		return -EOPNOTSUPP;
 	if (!write)
 		return 0;
-	if (file->f_flags & O_APPEND)
-		pos = i_size_read(file_inode(file));
+	if (file->f_flags & O_APPEND && S_ISREG(file_inode(file)->i_mode)) {
+		/* How long the file is by then is not known here, nor the limit there. */
+		if (rlimit(RLIMIT_FSIZE) != RLIM_INFINITY)
+			return -EOPNOTSUPP;
+		op->sqe_flags |= PIRN_OP_APPENDS;
+	}
 	err = pirn_file_limit(file, pos, &bytes);
 	op->len = bytes;
 	return err;

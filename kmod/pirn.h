@@ -114,6 +114,9 @@ struct pirn_join {
 	struct pirn_join_state	state;
 };
 
+/* In pirn_op.sqe_flags, where no SQE has it: O_APPEND as the submitter found it. */
+#define PIRN_OP_APPENDS		BIT(15)
+
 /*
  * One IO request, from the SQE to the CQE.  All are allocated with the channel.
  * An op belongs to the submitter until it is handed to the block layer or to
@@ -130,7 +133,7 @@ struct pirn_op {
 		u64		bytes;		/* of FALLOCATE and DISCARD */
 	};
 	u32			len;		/* of the IO, clipped */
-	u16			sqe_flags;
+	u16			sqe_flags;	/* and PIRN_OP_APPENDS */
 	u8			code;
 	bool			nowait;		/* the bio has REQ_NOWAIT */
 	union {

@@ -49,8 +49,10 @@ static struct pirn_ident *pirn_ident_of_current(void)
 
 /*
  * Replaces the channel's identity by the caller's if that is another one, and
- * frees of those before it, oldest first, some that no op in flight needs.  More
- * are looked at than come in, so there are never many more than ops in flight.
+ * frees of those before it, oldest first, some that no op in flight needs.  One
+ * that is needed goes to the back: those of ops that hang are not all that is
+ * looked at.  More are looked at than come in, so there are never many more than
+ * ops in flight.
  * A completion that has counted itself in done never touches the identity again.
  */
 static noinline int pirn_ident_replace(struct pirn_channel *ch)
@@ -70,6 +72,8 @@ static noinline int pirn_ident_replace(struct pirn_channel *ch)
 		if (ident->issued == READ_ONCE(ident->done)) {
 			list_del(&ident->retired);
 			pirn_ident_free(ident);
+		} else {
+			list_move(&ident->retired, &ch->retired_idents);
 		}
 		if (!--looks)
 			break;
@@ -121,13 +125,18 @@ void pirn_punt_submitted(struct pirn_op *op)
 void pirn_op_work(struct work_struct *work)
 {
 	struct pirn_op *op = container_of(work, struct pirn_op, work);
-	const struct cred *cred;
+	const struct cred *own, *cred;
 
-	/* Both take references of their own: op and ident go before they do. */
-	cred = override_creds(op->ident->cred);
+	/*
+	 * Op and ident go before the two are given back.  The second takes a
+	 * reference of its own; the first has not since 6.14.
+	 */
+	own = get_cred(op->ident->cred);
+	cred = override_creds(own);
 	kthread_associate_blkcg(op->ident->blkcg);
 	if (!op->nowait || !pirn_block_retry(op))
 		pirn_file_work(op);
 	kthread_associate_blkcg(NULL);
 	revert_creds(cred);
+	put_cred(own);
 }

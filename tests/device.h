@@ -52,6 +52,18 @@ struct channel {
 	size_t bytes;
 };
 
+/* The rings of ch->fd. */
+static inline void channel_map(struct channel *ch, size_t bytes)
+{
+	ch->bytes = bytes;
+	ch->ring = must(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ch->fd, 0));
+	ch->sq = (void *)((char *)ch->ring + ch->ring->sq_offset);
+	ch->cq = (void *)((char *)ch->ring + ch->ring->cq_offset);
+	ch->results = (void *)((char *)ch->ring + ch->ring->results_offset);
+	ch->sq_tail = 0;
+	ch->cq_head = 0;
+}
+
 /* @arg but for its size. */
 static inline void channel_open_as(struct channel *ch,
 				   const struct pirn_channel_create *arg)
@@ -62,14 +74,7 @@ static inline void channel_open_as(struct channel *ch,
 	create.size = sizeof(create);
 	ch->fd = must(ioctl(device, PIRN_IOC_CHANNEL_CREATE, &create));
 	close(device);
-	ch->bytes = create.mmap_bytes;
-	ch->ring = must(mmap(NULL, ch->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-			     ch->fd, 0));
-	ch->sq = (void *)((char *)ch->ring + ch->ring->sq_offset);
-	ch->cq = (void *)((char *)ch->ring + ch->ring->cq_offset);
-	ch->results = (void *)((char *)ch->ring + ch->ring->results_offset);
-	ch->sq_tail = 0;
-	ch->cq_head = 0;
+	channel_map(ch, create.mmap_bytes);
 }
 
 static inline void channel_open_on(struct channel *ch, uint32_t sq, uint32_t cq,

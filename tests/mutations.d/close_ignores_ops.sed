@@ -2,4 +2,4 @@
 # Ops under way are not counted.
 # file: lib/io.c
 # test: native io_edges/close_refuses*
-/^static int op_run/,/^}/s/on->busy++;/on->busy += 0;/;/^static int op_run/,/^}/s/on->busy--;/on->busy += 0;/
+/^static inlined int op_run/,/^}/s/on->busy++;/on->busy += 0;/;/^static inlined int op_run/,/^}/s/on->busy--;/on->busy += 0;/

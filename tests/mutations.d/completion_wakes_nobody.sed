@@ -2,4 +2,4 @@
 # A completion does not wake who sleeps for it.
 # file: kmod/complete.c
 # test: direct wait/a_completion_ends*
-/^void pirn_complete/,/^}/s/^\tpirn_wake(ch);$//
+/^static void pirn_publish/,/^}/s/^\tpirn_wake(ch);$//

@@ -2,4 +2,4 @@
 # A transfer is refused between its parts.
 # file: lib/io.c
 # test: native cancel/a_transfer_in_parts*
-/^static ssize_t transfer/,/^}/s/op_run(core, op, !done)/op_run(core, op, true)/
+/^transfer_rest/,/^}/s/op_run(core, op, false)/op_run(core, op, true)/

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 # The end of the range in the pool is computed with a sum that wraps.
-# file: kmod/block.c
+# file: kmod/pirn.h
 # test: direct sqe/ranges*
-s/op->len > pool_bytes - op->pool_offset/op->pool_offset + op->len > pool_bytes/;s/op->pool_offset > pool_bytes ||/0 ||/
+s/op->len > bytes - op->pool_offset/op->pool_offset + op->len > bytes/;s/op->pool_offset > bytes ||/0 ||/

@@ -31,10 +31,15 @@
 #include "pirn.h"
 #include "trace.h"
 
+static bool pirn_file_refused(const struct pirn_op *op, ssize_t ret)
+{
+	return op->nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP);
+}
+
 /* Of a read or write that took the file's way.  The op is not the caller's then. */
 static void pirn_file_end(struct pirn_op *op, ssize_t ret)
 {
-	if (op->nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP)) {
+	if (pirn_file_refused(op, ret)) {
 		op->nowait = false;
 		pirn_punt(op);
 		return;
@@ -101,10 +106,14 @@ static void pirn_file_rw(struct pirn_op *op, bool nowait)
 	trace_pirn_issue(op, true);
 	ret = write ? pirn_iter_write(file, iocb, &iter) :
 		      vfs_iocb_iter_read(file, iocb, &iter);
-	if (ret == -EIOCBQUEUED)
+	if (ret == -EIOCBQUEUED) {
 		pirn_file_let_go(op);
-	else
+	} else if (pirn_file_refused(op, ret)) {
+		op->nowait = false;
+		pirn_punt_submitted(op);
+	} else {
 		pirn_file_end(op, ret);
+	}
 }
 
 /*

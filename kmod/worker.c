@@ -114,11 +114,16 @@ void pirn_punt(struct pirn_op *op)
 	queue_work(ch->worker, &op->work);
 }
 
-/* The same for the submitter, in whose name is counted what will be written. */
+/*
+ * The same for the submitter, in whose name is counted what will be moved: unless
+ * submit_bio() has, which counts reads, those that it then refuses, too.
+ */
 void pirn_punt_submitted(struct pirn_op *op)
 {
 	if (op->code == PIRN_OP_WRITE)
 		task_io_account_write(op->len);
+	else if (op->code == PIRN_OP_READ && !op->nowait)
+		task_io_account_read(op->len);
 	pirn_punt(op);
 }
 

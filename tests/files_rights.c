@@ -212,6 +212,67 @@ TEST(quotas_hold_in_the_worker)
 	ON_EACH_FS(quota);
 }
 
+/* -------------------------------------------------------------- accounting */
+
+/* A line of /proc/self/io, which counts what went to disks and came from them. */
+static unsigned long long accounted(const char *name)
+{
+	unsigned long long value;
+	char line[64];
+	FILE *file = fopen("/proc/self/io", "re");
+
+	check(file);
+	for (;;) {
+		check(fgets(line, sizeof(line), file));
+		if (!strncmp(line, name, strlen(name)) &&
+		    sscanf(line + strlen(name), ": %llu", &value) == 1)
+			break;
+	}
+	fclose(file);
+	return value;
+}
+
+static void accounting(void)
+{
+	unsigned long long written, read, punts;
+	char page[4096];
+	struct rig rig;
+	int fd;
+
+	close(file_filled(fs_path("file"), MiB));
+	file_rig(&rig, fs_path("file"), O_RDWR, POOL);
+	written = accounted("write_bytes");
+	/* by the submitter, and by the worker */
+	check_eq(rig_io(&rig, PIRN_OP_WRITE, 0, 0, 64 * KiB), 64 * KiB);
+	check_eq(accounted("write_bytes"), written + 64 * KiB);
+	punts = cpu_counter(0, "worker_punts");
+	check_eq(rig_io(&rig, PIRN_OP_WRITE, 8 * MiB, 0, MiB), MiB);
+	check_op(cpu_counter(0, "worker_punts"), >, punts);
+	check_eq(accounted("write_bytes"), written + 64 * KiB + MiB);
+
+	read = accounted("read_bytes");
+	check_eq(rig_io(&rig, PIRN_OP_READ, 0, 0, 64 * KiB), 64 * KiB);
+	check_eq(accounted("read_bytes"), read + 64 * KiB);
+	rig_close(&rig);
+
+	/* what meets a cached page of a device is read by the worker */
+	file_rig(&rig, FAST_DISK, O_RDWR, POOL);
+	fd = must(open(FAST_DISK, O_RDWR | O_CLOEXEC));
+	check_eq(pread(fd, page, 4096, 0), 4096);
+	read = accounted("read_bytes");
+	punts = cpu_counter(0, "worker_punts");
+	check_eq(rig_io(&rig, PIRN_OP_READ, 0, 0, 64 * KiB), 64 * KiB);
+	check_eq(cpu_counter(0, "worker_punts"), punts + 1);
+	check_eq(accounted("read_bytes"), read + 64 * KiB);
+	close(fd);
+	rig_close(&rig);
+}
+
+TEST(io_is_accounted_to_who_submits_it)
+{
+	ON_EACH_FS(accounting);
+}
+
 /* ------------------------------------------------------------------- freezing */
 
 static void frozen(void)
@@ -277,6 +338,9 @@ static void goes_away(void)
 	int fd, err;
 
 	for (round = 0; round < 40; round++) {
+		/* Not the one that the last round's ops are still about. */
+		if (unlink(path))
+			check_eq(errno, ENOENT);
 		fd = file_filled(path, 256 * KiB);
 		/* these the worker issues, and a workqueue completes */
 		must(fallocate(fd, 0, 256 * KiB, 8 * MiB));
@@ -342,6 +406,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_limit_of_file_sizes_is_the_callers),
 		cmocka_unit_test(a_write_of_somebody_takes_the_suid_bit),
 		cmocka_unit_test(quotas_hold_in_the_worker),
+		cmocka_unit_test(io_is_accounted_to_who_submits_it),
 		cmocka_unit_test(a_frozen_file_system_holds_writes_only),
 		cmocka_unit_test(channels_go_with_ops_on_files),
 		cmocka_unit_test(a_file_in_use_as_swap_is_not_written),

@@ -229,6 +229,32 @@ TEST(memory_says_everything)
 	check_subject("memory");
 }
 
+/* Another loop beside the same yardstick, in rows that follow the library's. */
+TEST(the_aio_loop_has_rows_of_its_own)
+{
+	static const char *const keys[] = {
+		"io/cpu", "io/cpu/aio", "io/wall", "io/wall/aio", "io/enters",
+		"io/enters/aio", "io/seen",
+	};
+	struct json_value *all, *v;
+	size_t i;
+
+	skip_without_uring();
+	all = json_read(run_well("bench", "--quick", "--json", "--aio-loop",
+				 "--backend=uring", "io")->out, NULL);
+	v = json_member(all, "rows", JSON_ARRAY)->first;
+	for (i = 0; i < array_size(keys); i++, v = v->next) {
+		check(v && !strcmp(json_string_of(v, "key"), keys[i]));
+		if (strstr(keys[i], "/aio")) {
+			check(strstr(json_string_of(v, "name"), "linux-aio"));
+			check(strstr(json_string_of(v, "yardstick"), "bare loop"));
+			check(json_number_of(v, "median") > 0);
+		}
+	}
+	check(!v);
+	json_free(all);
+}
+
 /* One document, in the order of the subjects, whatever that of the words. */
 TEST(several_subjects_are_one_document)
 {
@@ -301,6 +327,8 @@ TEST(mistakes_get_one_line_and_status_2)
 		      "--batch");
 	check_mistake(run_command("bench", "--bytes=1000", "io"), 2, "512");
 	check_mistake(run_command("bench", "--cpus=a", "switch"), 2, "0-3,8");
+	check_mistake(run_command("bench", "--aio-loop", "--no-yardstick", "io"),
+		      2, "--aio-loop");
 	check_mistake(run_command("bench", "--json=1", "switch"), 2, "no value");
 	check_mistake(run_command("bench", "--nonsense"), 2, "--nonsense");
 }
@@ -447,6 +475,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sync_says_everything),
 		cmocka_unit_test(timer_says_everything),
 		cmocka_unit_test(io_says_everything),
+		cmocka_unit_test(the_aio_loop_has_rows_of_its_own),
 		cmocka_unit_test(memory_says_everything),
 		cmocka_unit_test(several_subjects_are_one_document),
 		cmocka_unit_test(memory_is_what_the_kernel_says),

@@ -71,6 +71,7 @@ enum {
 	OPT_IOS,
 	OPT_SPIN,
 	OPT_NO_YARDSTICK,
+	OPT_AIO_LOOP,
 	OPT_NO_LIBRARY,
 	OPT_JOIN,
 	OPT_TIMES,
@@ -94,14 +95,16 @@ static const struct argp_option options[] = {
 	  "io: block device or file to read (a new file in TMPDIR or /var/tmp)", 2 },
 	{ "depth", OPT_DEPTH, "N", 0, "io: reads in flight on each core (32)", 2 },
 	{ "batch", OPT_BATCH, "N", 0,
-	  "io: reads in one submission, and how many completions the loop waits for (8)", 2 },
+	  "io: reads in one submission, and how many completions the loop waits for (8; 1 with --join)", 2 },
 	{ "bytes", OPT_BYTES, "N", 0, "io: bytes of one read (4096)", 2 },
 	{ "ios", OPT_IOS, "N", 0, "io: reads of a sample on each core (10000)", 2 },
 	{ "spin", OPT_SPIN, "NS", 0,
 	  "io: how long an idle core looks for work before it sleeps (0, as the loop does)", 2 },
 	{ "join", OPT_JOIN, NULL, 0,
-	  "io: one fiber on each core waits for all --depth reads before the next; the loop too, for one after the other", 2 },
+	  "io: one fiber on each core waits for all --depth reads before the next; the loop too, for --batch at a time", 2 },
 	{ "times", OPT_TIMES, NULL, 0, "io: with PIRN_TIMES, to see what they cost", 2 },
+	{ "aio-loop", OPT_AIO_LOOP, NULL, 0,
+	  "io: and a bare linux-aio loop, which reaps in user space, in rows of its own", 2 },
 	{ "no-yardstick", OPT_NO_YARDSTICK, NULL, 0, "io: only the library", 2 },
 	{ "loop-modes", OPT_LOOP_MODES, "N", OPTION_HIDDEN, NULL, 2 },
 	{ "no-library", OPT_NO_LIBRARY, NULL, 0, "io: only the yardstick", 2 },
@@ -149,7 +152,7 @@ static void check_special(const struct line *line)
 static void check_io(struct bench_io_options *io, const struct bench *bench)
 {
 	if (!io->batch)
-		io->batch = io->depth < 8 ? io->depth : 8;
+		io->batch = io->join ? 1 : io->depth < 8 ? io->depth : 8;
 	if (io->batch > io->depth)
 		args_bad("--batch=%u is more than --depth=%u; it is at most as much",
 			 io->batch, io->depth);
@@ -160,6 +163,8 @@ static void check_io(struct bench_io_options *io, const struct bench *bench)
 		args_bad("--bytes is a multiple of 512, not %u", io->bytes);
 	if (io->no_yardstick && io->no_library)
 		args_bad("--no-yardstick and --no-library leave nothing to measure");
+	if (io->no_yardstick && io->aio_loop)
+		args_bad("--aio-loop runs beside the yardstick: not with --no-yardstick");
 	if (bench->instructions && io->spin_ns != PIRN_NO_SPIN)
 		args_bad("--spin would be counted as work: not with --instructions");
 }
@@ -189,6 +194,9 @@ static error_t parse_io(int key, const char *arg, struct bench_io_options *io)
 		break;
 	case OPT_NO_YARDSTICK:
 		io->no_yardstick = true;
+		break;
+	case OPT_AIO_LOOP:
+		io->aio_loop = true;
 		break;
 	case OPT_NO_LIBRARY:
 		io->no_library = true;

@@ -59,6 +59,7 @@ struct bench_io_options {
 	uint64_t ios;
 	uint64_t spin_ns;
 	bool no_yardstick;
+	bool aio_loop;
 	bool join;
 	bool times;
 	bool no_library;		/* for counting what the yardstick takes */

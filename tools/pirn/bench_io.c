@@ -4,12 +4,14 @@
  * a bare io_uring loop.
  *
  * In file order: bench_io.c runs both sides in turn; bench_io_target.c finds out
- * about what is read; bench_io_fibers.c is the library's side,
- * bench_uring_loop.c the yardstick; bench_io_report.c makes the rows.
+ * about what is read; bench_io_fibers.c is the library's side; bench_loop.c runs
+ * bench_uring_loop.c, the yardstick, and bench_aio_loop.c; bench_io_report.c makes
+ * the rows.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench_io.h"
@@ -58,15 +60,24 @@ static void take_clocks(struct io_mark *mark)
 	mark->wall = bench_clock(CLOCK_MONOTONIC);
 }
 
+/* These take long: before the start, after the end. */
+static void take_counts(struct io_mark *mark)
+{
+	struct rusage usage = { 0 };
+
+	getrusage(RUSAGE_THREAD, &usage);
+	mark->sleeps = (uint64_t)usage.ru_nvcsw;
+	mark->idle = (uint64_t)io_idle_ns();
+}
+
 void io_core_mark(struct io_core *core, struct io_mark *now)
 {
 	bool first = core->from.wall == 0;
 
-	/* Reading the idle time is long: before the start, after the end. */
 	if (!first)
 		take_clocks(now);
 	if (core->bench->instructions)
-		now->idle = (uint64_t)io_idle_ns();
+		take_counts(now);
 	if (first)
 		take_clocks(now);
 	*(first ? &core->from : &core->to) = *now;
@@ -90,33 +101,43 @@ void io_figures_of(const struct io_core *cores, unsigned int count,
 		rate += n / wall;
 		figures->cpu += (double)(to->cpu - from->cpu);
 		figures->busy += wall - (double)(to->idle - from->idle);
+		figures->sleeps += (double)(to->sleeps - from->sleeps);
 		figures->enters += (double)(to->enters - from->enters);
 		figures->seen += (double)(to->seen - from->seen);
 	}
 	figures->wall = 1 / rate;
 	figures->cpu /= ios;
 	figures->busy /= ios;
+	figures->sleeps /= ios;
 	figures->enters /= ios;
 	figures->seen /= ios;
 }
 
 /* --------------------------------------------------------------- running */
 
+static int run_loop(const struct io_bench *bench, struct io_results *results,
+		    unsigned int repetition, enum io_loop loop)
+{
+	int err = io_run_loop(bench, loop, &results->loop[loop][repetition]);
+
+	results->has_loop[loop] = err == 0;
+	return err == -EINVAL ? 0 : err;
+}
+
 static int run_loops(const struct io_bench *bench, struct io_results *results,
 		     unsigned int repetition)
 {
 	unsigned int left = bench->bench->io.loop_modes;
 	enum io_loop loop;
-	int err;
+	int err = 0;
 
-	for (loop = 0; loop < IO_LOOPS && left; loop++) {
-		err = io_run_loop(bench, loop, &results->loop[loop][repetition]);
-		results->has_loop[loop] = err == 0;
-		if (err && err != -EINVAL)
-			return err;
-		left -= !err;
+	for (loop = 0; loop < IO_LOOP_AIO && left && !err; loop++) {
+		err = run_loop(bench, results, repetition, loop);
+		left -= results->has_loop[loop];
 	}
-	return 0;
+	if (!err && bench->bench->io.aio_loop)
+		err = run_loop(bench, results, repetition, IO_LOOP_AIO);
+	return err;
 }
 
 /* The library and the loops in turn, on the CPUs the library found. */

@@ -33,7 +33,8 @@ struct io_bench {
 struct io_mark {
 	uint64_t wall;		/* ns */
 	uint64_t cpu;		/* ns of this thread */
-	uint64_t idle;		/* ns; only with --instructions */
+	uint64_t idle;		/* ns; this and the next only with --instructions */
+	uint64_t sleeps;	/* of this thread: times it gave up its CPU */
 	uint64_t enters;
 	uint64_t seen;		/* completions seen without an enter */
 };
@@ -58,6 +59,7 @@ struct io_figures {
 	double wall;		/* ns */
 	double cpu;		/* ns */
 	double busy;		/* ns without idle: instructions under icount */
+	double sleeps;
 	double enters;
 	double seen;
 };
@@ -105,14 +107,18 @@ int io_run_fibers(struct io_bench *bench, struct io_figures *figures);
 /* Only finds the CPUs that it would run on, for the yardstick. */
 int io_find_cpus(struct io_bench *bench);
 
-/* bench_uring_loop.c: the yardstick, on the CPUs the library ran on. */
+/*
+ * bench_loop.c: bare loops, on the CPUs the library ran on.  Those of io_uring
+ * are the yardstick.
+ */
 enum io_loop {
-	IO_LOOP_DEFER,		/* SINGLE_ISSUER, DEFER_TASKRUN */
-	IO_LOOP_COOP,		/* SINGLE_ISSUER, COOP_TASKRUN */
+	IO_LOOP_DEFER,		/* io_uring: SINGLE_ISSUER, DEFER_TASKRUN */
+	IO_LOOP_COOP,		/* io_uring: SINGLE_ISSUER, COOP_TASKRUN */
+	IO_LOOP_AIO,		/* linux-aio */
 	IO_LOOPS
 };
 
-/* 0; -EINVAL: this kernel has no such ring; other errnos: complained. */
+/* 0; -EINVAL: this kernel has no such loop; other errnos: complained. */
 int io_run_loop(const struct io_bench *bench, enum io_loop loop,
 		struct io_figures *figures);
 

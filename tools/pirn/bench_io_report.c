@@ -12,6 +12,7 @@
 static const char *const loop_names[IO_LOOPS] = {
 	[IO_LOOP_DEFER] = "bare loop, defer_taskrun",
 	[IO_LOOP_COOP] = "bare loop, coop_taskrun",
+	[IO_LOOP_AIO] = "linux-aio loop",
 };
 
 struct figure {
@@ -33,6 +34,8 @@ static const struct figure figures[] = {
 	  .offset = FIGURE(wall) },
 	{ .key = "io/instructions", .name = "instructions", .unit = "per read",
 	  .offset = FIGURE(busy), .instructions = true },
+	{ .key = "io/sleeps", .name = "sleeps", .unit = "per read",
+	  .offset = FIGURE(sleeps), .instructions = true },
 	{ .key = "io/enters", .name = "system calls", .unit = "per read",
 	  .offset = FIGURE(enters) },
 	{ .key = "io/seen", .name = "seen without one", .unit = "per read",
@@ -55,7 +58,7 @@ static int best_loop(const struct io_results *results,
 {
 	int which = IO_LOOPS;
 
-	for (int loop = 0; loop < IO_LOOPS; loop++) {
+	for (int loop = 0; loop < IO_LOOP_AIO; loop++) {
 		struct bench_spread s;
 
 		if (!results->has_loop[loop])
@@ -103,14 +106,38 @@ static int add(const struct io_bench *bench, const struct io_results *results,
 	return 0;
 }
 
+/* A row of its own, beside the yardstick. */
+static int add_aio(const struct io_bench *bench,
+		   const struct io_results *results, const struct figure *figure)
+{
+	struct bench_spread best;
+	struct bench_row *row;
+	int loop = best_loop(results, figure, &best);
+	char key[32], name[64];
+
+	snprintf(key, sizeof(key), "%s/aio", figure->key);
+	snprintf(name, sizeof(name), "%s: %s", loop_names[IO_LOOP_AIO],
+		 figure->name);
+	row = bench_row(bench->bench, key, name, figure->unit);
+	if (!row)
+		return -ENOMEM;
+	row->samples = results->repetitions;
+	row->spread = spread(results->loop[IO_LOOP_AIO], results->repetitions,
+			     figure->offset);
+	if (loop == IO_LOOPS)
+		return 0;
+	snprintf(row->yardstick, sizeof(row->yardstick), "%s", loop_names[loop]);
+	row->yard = best.median;
+	return 0;
+}
+
 static int describe(const struct io_bench *bench)
 {
 	return bench_note(bench->bench,
-			  "read: %llu random reads of %u bytes a sample on each core, depth %u, %s%u, %s%s%s%s%s",
+			  "read: %llu random reads of %u bytes a sample on each core, %s %u, batch %u, %s%s%s%s%s",
 			  (unsigned long long)bench->ios, bench->bytes,
-			  bench->depth,
-			  bench->bench->io.join ? "joins of " : "batch ",
-			  bench->bench->io.join ? bench->depth : bench->batch,
+			  bench->bench->io.join ? "joins of" : "depth",
+			  bench->depth, bench->batch,
 			  bench->scratch ? "a new file" : bench->target,
 			  bench->buffered ? ", not direct" : "",
 			  bench->scheduler[0] ? ", scheduler " : "",
@@ -122,8 +149,12 @@ int io_report(const struct io_bench *bench, const struct io_results *results)
 {
 	int err = describe(bench);
 
-	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]) && !err; i++)
-		if (!figures[i].instructions || bench->instructions)
-			err = add(bench, results, &figures[i]);
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]) && !err; i++) {
+		if (figures[i].instructions && !bench->instructions)
+			continue;
+		err = add(bench, results, &figures[i]);
+		if (!err && results->has_loop[IO_LOOP_AIO] && !figures[i].one_side)
+			err = add_aio(bench, results, &figures[i]);
+	}
 	return err;
 }

@@ -119,6 +119,8 @@ static __always_inline void pirn_build_data(struct pirn_op *op,
 	bio->bi_iter.bi_size = op->len;
 	pirn_bio_set_skip(bio, span.skip);
 	bio->bi_end_io = pirn_bio_end_io;
+	/* What the block layer would find out for each, of current. */
+	bio->bi_ioprio = op->ident->ioprio;
 	/* A table that is not the bio's to change, as bio_iov_bvec_set() says. */
 	bio_set_flag(bio, BIO_CLONED);
 }
@@ -138,7 +140,7 @@ static noinline int pirn_check_atomic(const struct pirn_op *op, u64 size)
  * The checks of a read or write that depend on the device as it is now.  Returns
  * the number of bytes to move, or what the op completes with: 0 or an errno.
  */
-static int pirn_check_data(const struct pirn_op *op)
+static __always_inline int pirn_check_data(const struct pirn_op *op)
 {
 	const struct pirn_target *target = op->target;
 	struct block_device *bdev = target->bdev;
@@ -305,7 +307,6 @@ bool pirn_block_retry(struct pirn_op *op)
 	}
 	op->nowait = false;
 	pirn_build_data(op, pirn_pool_span(op->slot->pool, op));
-	op->bio.bi_ioprio = op->ident->ioprio;
 	trace_pirn_issue(op, false);
 	submit_bio(&op->bio);
 	return true;

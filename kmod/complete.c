@@ -29,11 +29,11 @@
 #include "pirn.h"
 #include "trace.h"
 
-static void pirn_count(struct pirn_channel *ch, const struct pirn_op *op,
-		       const struct pirn_cqe *cqe)
+static __always_inline void pirn_count(struct pirn_channel *ch,
+				       const struct pirn_op *op, s32 res,
+				       u64 device)
 {
 	struct pirn_counters *c = &ch->counters;
-	s32 res = cqe->res;
 
 	c->completed++;
 	if (unlikely(res < 0))
@@ -45,22 +45,37 @@ static void pirn_count(struct pirn_channel *ch, const struct pirn_op *op,
 	if (raw_smp_processor_id() != ch->cpu)
 		c->remote_completions++;
 	if (unlikely(ch->histogram) && op->target)
-		ch->histogram[pirn_histogram_bucket(cqe->device)]++;
+		ch->histogram[pirn_histogram_bucket(device)]++;
 }
 
-static void pirn_publish(struct pirn_channel *ch, const struct pirn_cqe *cqe)
+/* Field by field: one that is put together first is written twice. */
+static __always_inline void pirn_publish(struct pirn_channel *ch, u64 cookie,
+					 s32 res, u32 flags, u64 device,
+					 u64 published)
 {
-	ch->cq[pirn_ring_slot(ch->cq_tail, ch->cq_entries)] = *cqe; /* (A) */
-	ch->cq_tail++;
-	smp_store_release(&ch->header->cq_tail, ch->cq_tail);	/* (B) */
+	u32 tail = ch->cq_tail;
+	struct pirn_cqe *cqe = &ch->cq[pirn_ring_slot(tail, ch->cq_entries)];
+
+	cqe->cookie = cookie;					/* (A) */
+	cqe->res = res;
+	cqe->flags = flags;
+	cqe->device = device;
+	cqe->published = published;
+	ch->cq_tail = ++tail;
+	smp_store_release(&ch->header->cq_tail, tail);		/* (B) */
 	pirn_wake(ch);
 }
 
-static void pirn_time(const struct pirn_op *op, struct pirn_cqe *cqe)
+/* A member of a join: what there is to publish, if there is, is the join's. */
+static void pirn_end_member(struct pirn_channel *ch, struct pirn_op *op, s32 res,
+			    u64 device, u64 published)
 {
-	cqe->published = pirn_now(op->channel);
-	if (op->target)
-		cqe->device = cqe->published - op->began;
+	struct pirn_join *join = op->join;
+	u32 flags = pirn_join_end(op, res, device, published);
+
+	if (flags)
+		pirn_publish(ch, join->cookie, join->state.succeeded, flags,
+			     device, published);
 }
 
 /*
@@ -69,20 +84,25 @@ static void pirn_time(const struct pirn_op *op, struct pirn_cqe *cqe)
  */
 void pirn_complete(struct pirn_op *op, s32 res)
 {
-	struct pirn_cqe cqe = { .cookie = op->cookie, .res = res };
 	struct pirn_channel *ch = op->channel;
+	u64 device = 0, published = 0;
 	unsigned long flags;
 	bool last;
 
 	/* Before the lock, which others wait for: early by that much. */
-	if (unlikely(ch->times))
-		pirn_time(op, &cqe);
-	trace_pirn_complete(op, &cqe);
+	if (unlikely(ch->times)) {
+		published = pirn_now(ch);
+		if (op->target)
+			device = published - op->began;
+	}
+	trace_pirn_complete(op, res, device);
 
 	spin_lock_irqsave(&ch->lock, flags);
-	pirn_count(ch, op, &cqe);
-	if (likely(!op->join) || pirn_join_end(op, &cqe))
-		pirn_publish(ch, &cqe);
+	pirn_count(ch, op, res, device);
+	if (likely(!op->join))
+		pirn_publish(ch, op->cookie, res, 0, device, published);
+	else
+		pirn_end_member(ch, op, res, device, published);
 
 	if (likely(op->target)) {
 		op->target->done++;

@@ -122,34 +122,32 @@ static void pirn_join_drained(struct pirn_channel *ch, struct pirn_join *join)
 }
 
 /*
- * op, a member, has ended with *cqe, which goes to its slot.  Returns whether
- * *cqe is now a CQE of the join, to be published.  Any context, under the
- * channel's lock.
+ * op, a member, has ended, with what its slot is to say.  Returns the flags of the
+ * join's CQE that is due now, or 0; the rest of it is in the join, which stays as it
+ * is while the channel's lock is held.  Any context, under that lock.
  */
-bool pirn_join_end(struct pirn_op *op, struct pirn_cqe *cqe)
+u32 pirn_join_end(struct pirn_op *op, s32 res, u64 device, u64 published)
 {
 	struct pirn_channel *ch = op->channel;
 	struct pirn_cqe *slot = &ch->results[op->result];
 	struct pirn_join *join = op->join;
-	u32 released;
+	u32 flags, released;
 
 	lockdep_assert_held(&ch->lock);
 
-	slot->cookie = cqe->cookie;				/* (F) */
-	slot->res = cqe->res;
-	slot->device = cqe->device;
-	slot->published = cqe->published;
+	slot->cookie = op->cookie;				/* (F) */
+	slot->res = res;
+	slot->device = device;
+	slot->published = published;
 	smp_store_release(&slot->flags, PIRN_CQE_DONE);		/* (G) */
 
-	cqe->flags = pirn_join_settle(&join->state, cqe->res >= 0);
-	if (!cqe->flags)
-		return false;
-	cqe->cookie = join->cookie;
-	cqe->res = join->state.succeeded;
-	released = pirn_join_release(&join->state, cqe->flags);
+	flags = pirn_join_settle(&join->state, res >= 0);
+	if (!flags)
+		return 0;
+	released = pirn_join_release(&join->state, flags);
 	ch->in_flight -= released;
 	ch->join_entries -= released;
-	if (cqe->flags & PIRN_CQE_DRAINED)
+	if (flags & PIRN_CQE_DRAINED)
 		pirn_join_drained(ch, join);
-	return true;
+	return flags;
 }

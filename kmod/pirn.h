@@ -347,7 +347,8 @@ int pirn_joins_alloc(struct pirn_channel *ch, int node); /* process context */
 void pirn_joins_free(struct pirn_channel *ch);
 u64 pirn_joins_bytes(const struct pirn_channel *ch);
 int pirn_join_open(struct pirn_op *op, u32 asked);	/* the submitter */
-bool pirn_join_end(struct pirn_op *op, struct pirn_cqe *cqe); /* any, ch->lock */
+u32 pirn_join_end(struct pirn_op *op, s32 res, u64 device,
+		  u64 published);		/* any, ch->lock */
 
 /* block.c */
 bool pirn_block_issue(struct pirn_op *op);		/* the submitter */
@@ -374,7 +375,7 @@ static inline u64 pirn_now(const struct pirn_channel *ch)
 void pirn_complete(struct pirn_op *op, s32 res);
 
 /* wait.c */
-void pirn_wake(struct pirn_channel *ch);		/* any, under ch->lock */
+void pirn_wake_up(struct pirn_channel *ch);		/* any, under ch->lock */
 struct file *pirn_watch_get(int fd);			/* process context */
 unsigned int pirn_wait(struct pirn_channel *ch,		/* drops ch->lock */
 		       const struct pirn_until *until)
@@ -427,6 +428,18 @@ static inline struct pirn_span pirn_pool_span(const struct pirn_pool *pool,
 		.skip = op->pool_offset -
 			((u64)pool->run_start[run] << PAGE_SHIFT),
 	};
+}
+
+/* Wakes who waits for the channel, if anybody does.  Any context, under ch->lock. */
+static inline void pirn_wake(struct pirn_channel *ch)
+{
+	/*
+	 * Without a barrier before the look at poll_wait, because pirn_poll()
+	 * queues itself before it takes the lock to look: either it sees what we
+	 * just did under the lock, or we see it queued.
+	 */
+	if (unlikely(ch->waiter || waitqueue_active(&ch->poll_wait)))
+		pirn_wake_up(ch);
 }
 
 /* A READ or WRITE: has a slot. */

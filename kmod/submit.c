@@ -186,6 +186,13 @@ static void pirn_op_place(struct pirn_channel *ch, struct pirn_op *op)
 		ch->joining = NULL;
 }
 
+/* At the first bio of a batch the block layer takes requests for all: not for a JOIN. */
+static void pirn_plug_one_less(void)
+{
+	if (current->plug && current->plug->nr_ios > 1)
+		current->plug->nr_ios--;
+}
+
 /* A JOIN: as pirn_submit_one(). */
 static bool pirn_submit_join(struct pirn_op *op, u32 asked)
 {
@@ -198,6 +205,8 @@ static bool pirn_submit_join(struct pirn_op *op, u32 asked)
 	}
 	op->next = ch->free;
 	ch->free = op;
+	if (!err)
+		pirn_plug_one_less();
 	return !err;
 }
 

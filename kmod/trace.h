@@ -82,8 +82,8 @@ TRACE_EVENT(pirn_issue,
 
 /* An op has ended: its CQE, or its result slot, is about to be written. */
 TRACE_EVENT(pirn_complete,
-	    TP_PROTO(const struct pirn_op *op, const struct pirn_cqe *cqe),
-	    TP_ARGS(op, cqe),
+	    TP_PROTO(const struct pirn_op *op, s32 res, u64 device),
+	    TP_ARGS(op, res, device),
 	    TP_STRUCT__entry(__field(const void *, channel)
 			     __field(u64, cookie)
 			     __field(u64, device)
@@ -93,8 +93,8 @@ TRACE_EVENT(pirn_complete,
 	    ),
 	    TP_fast_assign(__entry->channel = op->channel;
 			   __entry->cookie = op->cookie;
-			   __entry->device = cqe->device;
-			   __entry->res = cqe->res;
+			   __entry->device = device;
+			   __entry->res = res;
 			   __entry->op = op->code;
 			   __entry->member = op->join;
 	    ),

@@ -33,8 +33,8 @@ struct pirn_watch {
 	struct poll_wqueues	table;
 };
 
-/* Wakes who waits for the channel, if anybody does. */
-void pirn_wake(struct pirn_channel *ch)
+/* pirn_wake() for a channel that somebody waits for, or did. */
+void pirn_wake_up(struct pirn_channel *ch)
 {
 	struct pirn_waiter *waiter = ch->waiter;
 
@@ -47,12 +47,8 @@ void pirn_wake(struct pirn_channel *ch)
 		trace_pirn_wake(ch, waiter->task);
 		wake_up_process(waiter->task);
 	}
-	/*
-	 * Without a barrier, because pirn_poll() queues itself before it takes
-	 * the lock to look: either it sees what we just did under the lock, or
-	 * we see it queued.
-	 */
-	if (unlikely(waitqueue_active(&ch->poll_wait)))
+	/* No barrier: as in pirn_wake(). */
+	if (waitqueue_active(&ch->poll_wait))
 		wake_up_interruptible_poll(&ch->poll_wait, PIRN_READABLE);
 }
 

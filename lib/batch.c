@@ -119,10 +119,10 @@ static int prepare(struct pirn_core *core, struct pirn_batch *batch,
 		return pirn_fail(core, -EINVAL,
 				 "%zu bytes are more than %u in one of a batch",
 				 io->bytes, PIRN_MAX_IO);
-	memset(op, 0, sizeof(*op));
 	op->kind = kind;
 	op->dsync = dsync;
 	op->ends = PIRN_ENDS_BATCH;
+	op->refused = false;
 	op->batch = batch;
 	op->fiber = core->current;
 	op->file = io->file;
@@ -145,19 +145,51 @@ static ssize_t finish(struct pirn_io *io, ssize_t done, const struct pirn_op *op
 	return more < 0 ? more : done + more;
 }
 
-static void settle(struct pirn_core *core, struct pirn_io *io)
+/* An op that has ended; what its caller gets. */
+static ssize_t settle(struct pirn_core *core, struct pirn_io *io)
 {
 	struct pirn_op *op = op_of(io);
 	ssize_t n = op->result;
 
-	io->file->on[core->index].busy--;
+	if (likely((size_t)n == io->bytes))
+		return n;
 	if (n < 0)
-		io->result = pirn_op_error(core, op);
-	else if ((size_t)n == io->bytes || (op->kind == PIRN_IO_READ &&
-		 (!n || n & (io->file->block_bytes - 1))))
-		io->result = n;
-	else
-		io->result = finish(io, n, op);
+		return pirn_op_error(core, op);
+	if (op->kind == PIRN_IO_READ &&
+	    (!n || n & (io->file->block_bytes - 1)))
+		return n;
+	return finish(io, n, op);
+}
+
+/* Those that were prepared will not be issued. */
+static void release(const struct pirn_core *core, const struct pirn_io *ios,
+		    unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (ios[i].bytes)
+			ios[i].file->on[core->index].busy--;
+}
+
+static int prepare_all(struct pirn_core *core, struct pirn_batch *batch,
+		       enum pirn_op_kind kind, bool dsync,
+		       struct pirn_op **first)
+{
+	struct pirn_io *ios = batch->ios;
+
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		int err = prepare(core, batch, &ios[i], kind, dsync);
+
+		if (unlikely(err)) {
+			release(core, ios, i);
+			return err;
+		}
+		if (unlikely(!ios[i].bytes))
+			continue;
+		ios[i].file->on[core->index].busy++;
+		if (!batch->left++)
+			*first = op_of(&ios[i]);
+	}
+	return 0;
 }
 
 static int run_all(struct pirn_io *ios, unsigned int nr, enum pirn_op_kind kind,
@@ -166,39 +198,27 @@ static int run_all(struct pirn_io *ios, unsigned int nr, enum pirn_op_kind kind,
 	struct pirn_core *core = pirn_this();
 	struct pirn_batch batch = { .ios = ios, .nr = nr };
 	struct pirn_op *first = NULL;
-	unsigned int i;
-	int err = 0;
+	int err;
 
-	for (i = 0; i < nr; i++) {
-		err = prepare(core, &batch, &ios[i], kind, dsync);
-		if (err)
-			return err;
-		if (!ios[i].bytes)
-			continue;
-		batch.left++;
-		if (!first)
-			first = op_of(&ios[i]);
-	}
-	if (first) {
-		for (i = 0; i < nr; i++)
-			if (ios[i].bytes)
-				ios[i].file->on[core->index].busy++;
-		err = run(core, &batch, first);
-	}
-	for (i = 0; i < nr; i++) {
-		if (!ios[i].bytes)
-			ios[i].result = err ? ios[i].result : 0;
-		else if (err)
-			ios[i].file->on[core->index].busy--;
-		else
-			settle(core, &ios[i]);
-	}
+	err = prepare_all(core, &batch, kind, dsync, &first);
 	if (err)
+		return err;
+	if (first)
+		err = run(core, &batch, first);
+	if (unlikely(err)) {
+		release(core, ios, nr);
 		return pirn_fail_plain(core, err);
-	for (i = 0; i < nr; i++)
-		if (ios[i].result < 0)
-			return (int)ios[i].result;
-	return 0;
+	}
+	for (unsigned int i = 0; i < nr; i++) {
+		ios[i].result = 0;
+		if (unlikely(!ios[i].bytes))
+			continue;
+		ios[i].file->on[core->index].busy--;
+		ios[i].result = settle(core, &ios[i]);
+		if (unlikely(ios[i].result < 0) && !err)
+			err = (int)ios[i].result;
+	}
+	return err;
 }
 
 /* ---------------------------------------------------------------- public */

@@ -349,7 +349,7 @@ static void kmod_file_detach(struct pirn_core *core, int slot)
 /* ------------------------------------------------------------------- path */
 
 /* One op, one SQE; there is room. */
-static void put_sqe(struct pirn_core *core, const struct pirn_op *op)
+static inlined void put_sqe(struct pirn_core *core, const struct pirn_op *op)
 {
 	static const uint8_t code[] = {
 		[PIRN_IO_READ] = PIRN_OP_READ,
@@ -467,19 +467,23 @@ static bool kmod_ready(struct pirn_core *core)
 	return cq_tail(k) != k->cq_head;
 }
 
-/* The end of one op, from the CQ or a result slot. */
-static inline void op_ended(struct pirn_core *core, const struct pirn_cqe *cqe)
+/*
+ * The end of one op, from the CQ or a result slot.  @now: the time of this turn, if
+ * times are kept.
+ */
+static inline void op_ended(struct pirn_core *core, const struct pirn_cqe *cqe,
+			    uint64_t now)
 {
 	struct pirn_op *op = (struct pirn_op *)(uintptr_t)cqe->cookie;
 
 	if (unlikely(core->times))
-		pirn_times_op(core, op, cqe->device, cqe->published);
-	pirn_op_complete(core, op, cqe->res);
+		pirn_times_parts(core, op, cqe->device, cqe->published, now);
+	pirn_op_complete_timed(core, op, cqe->res);
 }
 
 /* Only once it has drained: the threshold is all of it. */
 static void join_ended(struct pirn_core *core, struct kmod *k,
-		       const struct pirn_cqe *cqe)
+		       const struct pirn_cqe *cqe, uint64_t now)
 {
 	struct kmod_join *join = &k->joins[cqe->cookie >> 1];
 	const struct pirn_cqe *slot =
@@ -490,7 +494,7 @@ static void join_ended(struct pirn_core *core, struct kmod *k,
 			   join->nr, core->index, strerror(-cqe->res));
 	core->in_flight--;
 	for (uint32_t i = 0; i < join->nr; i++)
-		op_ended(core, &slot[i]);
+		op_ended(core, &slot[i], now);
 	join->next = k->free_joins;
 	k->free_joins = join;
 }
@@ -499,16 +503,19 @@ static void kmod_reap(struct pirn_core *core)
 {
 	struct kmod *k = core->backend;
 	uint32_t tail = cq_tail(k), head = k->cq_head;
+	uint64_t now = 0;
 
 	if (head == tail)
 		return;
+	if (unlikely(core->times))
+		now = pirn_core_time(core);
 	do {
 		const struct pirn_cqe *cqe = &k->cq[head & k->cq_mask];
 
 		if (unlikely(cqe->cookie & 1))
-			join_ended(core, k, cqe);
+			join_ended(core, k, cqe, now);
 		else
-			op_ended(core, cqe);
+			op_ended(core, cqe, now);
 	} while (++head != tail);
 	k->cq_head = head;
 	/* (D) */

@@ -87,10 +87,13 @@ int pirn_op_error(struct pirn_core *core, struct pirn_op *op);
 
 int pirn_times_start(struct pirn_core *core);
 void pirn_times_stop(struct pirn_core *core);
-/* With core->times: what the backend knows of an op's time, before it completes. */
-void pirn_times_op(struct pirn_core *core, const struct pirn_op *op,
-		   uint64_t device, uint64_t published);
-void pirn_times_ended(struct pirn_core *core, const struct pirn_op *op);
+/*
+ * With core->times, one of the two before an op completes: what the backend knows
+ * of its time, now being that of this turn; or that it knows nothing.
+ */
+void pirn_times_parts(struct pirn_core *core, const struct pirn_op *op,
+		      uint64_t device, uint64_t published, uint64_t now);
+void pirn_times_all(struct pirn_core *core, const struct pirn_op *op);
 
 /* -------------------------------------------------------------- batch.c */
 
@@ -108,21 +111,28 @@ void pirn_give_complete(struct pirn_core *core, struct pirn_op *op);
 
 /* -------------------------------------------------------------- inline */
 
-/* The backend says that an op has ended. */
-static inline void pirn_op_complete(struct pirn_core *core, struct pirn_op *op,
-				    int result)
+/* pirn_op_complete() for who has seen to the op's times. */
+static inline void pirn_op_complete_timed(struct pirn_core *core,
+					  struct pirn_op *op, int result)
 {
 	op->result = result;
 	core->in_flight--;
 	core->stats.completed++;
-	if (unlikely(core->times))
-		pirn_times_ended(core, op);
 	if (likely(op->ends == PIRN_ENDS_FIBER))
 		pirn_fiber_ready(core, op->fiber);
 	else if (op->ends == PIRN_ENDS_BATCH)
 		pirn_batch_complete(core, op);
 	else
 		pirn_give_complete(core, op);
+}
+
+/* The backend says that an op has ended. */
+static inline void pirn_op_complete(struct pirn_core *core, struct pirn_op *op,
+				    int result)
+{
+	if (unlikely(core->times))
+		pirn_times_all(core, op);
+	pirn_op_complete_timed(core, op, result);
 }
 
 #endif /* PIRN_OP_H */

@@ -15,9 +15,16 @@
 #include "backend.h"
 #include "lib.h"
 
+/* The latest time counted, and where. */
+struct pirn_latest {
+	uint64_t ns;
+	uint32_t bucket;
+};
+
 struct pirn_histograms {
 	uint64_t count[PIRN_TIME_LAST][PIRN_HISTOGRAM_BUCKETS];
 	uint64_t most[PIRN_TIME_LAST];
+	struct pirn_latest latest[PIRN_TIME_LAST];
 };
 
 int pirn_times_start(struct pirn_core *core)
@@ -35,30 +42,53 @@ void pirn_times_stop(struct pirn_core *core)
 }
 
 /* Moments of different readers: one that seems to be before is at the same time. */
-static void note(struct pirn_core *core, enum pirn_time which, uint64_t from,
-		 uint64_t to)
+static inlined uint64_t between(uint64_t from, uint64_t to)
 {
-	struct pirn_histograms *times = core->times;
-	uint64_t ns = to > from ? to - from : 0;
+	return to > from ? to - from : 0;
+}
 
+static inlined void note(struct pirn_histograms *times, enum pirn_time which,
+			 uint64_t ns)
+{
 	times->count[which][pirn_histogram_bucket(ns)]++;
-	if (ns > times->most[which])
+	if (unlikely(ns > times->most[which]))
 		times->most[which] = ns;
 }
 
-void pirn_times_op(struct pirn_core *core, const struct pirn_op *op,
-		   uint64_t device, uint64_t published)
+/*
+ * The same for a time that begins and ends with a turn or an ENTER: ops that went
+ * together have the same, and its bucket is looked for once.
+ */
+static inlined void note_again(struct pirn_histograms *times,
+			       enum pirn_time which, uint64_t ns)
 {
-	uint64_t issued = published - device;
+	struct pirn_latest *latest = &times->latest[which];
 
-	note(core, PIRN_TIME_QUEUED, op->asked, issued);
-	note(core, PIRN_TIME_DEVICE, issued, published);
-	note(core, PIRN_TIME_SEEN, published, pirn_core_time(core));
+	if (unlikely(ns != latest->ns)) {
+		latest->ns = ns;
+		latest->bucket = pirn_histogram_bucket(ns);
+		if (ns > times->most[which])
+			times->most[which] = ns;
+	}
+	times->count[which][latest->bucket]++;
 }
 
-void pirn_times_ended(struct pirn_core *core, const struct pirn_op *op)
+void pirn_times_parts(struct pirn_core *core, const struct pirn_op *op,
+		      uint64_t device, uint64_t published, uint64_t now)
 {
-	note(core, PIRN_TIME_ALL, op->asked, pirn_core_time(core));
+	struct pirn_histograms *times = core->times;
+
+	note_again(times, PIRN_TIME_QUEUED,
+		   between(op->asked, published - device));
+	note(times, PIRN_TIME_DEVICE, device);
+	note(times, PIRN_TIME_SEEN, between(published, now));
+	note_again(times, PIRN_TIME_ALL, between(op->asked, now));
+}
+
+void pirn_times_all(struct pirn_core *core, const struct pirn_op *op)
+{
+	note_again(core->times, PIRN_TIME_ALL,
+		   between(op->asked, pirn_core_time(core)));
 }
 
 /* The least ns that @share of all are not above, to the width of a bucket. */

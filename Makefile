@@ -6,6 +6,8 @@
 # make check           run them natively
 # make check-static    sparse and checkpatch on the kernel half
 # make install         DESTDIR=, PREFIX=/usr/local, LIBDIR=PREFIX/lib
+# make dkms-install    the module on this machine, with udev rule and manual page
+# make dkms-remove     all of that away again
 #
 # SAN=address|undefined|thread (or address,undefined) builds a variant of its
 # own under build/SAN; DEBUG=1 one that knows the depth of stacks to

@@ -7,10 +7,10 @@
 # and command), test (their tests), vm (the module and everything in a virtual
 # machine), userland (kernels of a newer Debian there), kernel (kernels built there), analysis (sparse and
 # checkpatch), chroot (the test on a fresh system), aarch64 (the cross build and
-# its tests).
+# its tests), dkms (what tests/vm/dkms puts into its virtual machine).
 #
-# A script that sources this gets need_packages GROUP..., need_lists,
-# debian_sources and as_root.
+# A script that sources this gets need_packages GROUP..., fetch_packages DIR GROUP...,
+# need_lists, debian_sources and as_root.
 
 setup_packages() {
 	case $1 in
@@ -23,12 +23,13 @@ setup_packages() {
 	userland) echo debootstrap zstd ;;
 	# a kernel from its source
 	kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils patch binutils ;;
-	analysis) echo sparse perl xz-utils g++ shellcheck ;;
+	analysis) echo sparse perl xz-utils g++ shellcheck groff-base ;;
 	model) echo spin gcc libc6-dev ;;
 	chroot) echo debootstrap git ;;
 	figures) echo valgrind ;;
 	peers) echo g++ make libboost-context-dev libboost-fiber-dev libboost-dev \
 		libuv1-dev ;;
+	dkms) echo dkms udev ;;
 	# the libraries for it come from tests/aarch64
 	aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross make qemu-user ;;
 	*) return 1 ;;
@@ -87,12 +88,14 @@ debian_sources() {
 	esac
 }
 
-need_packages() {
-	[ $# -gt 0 ] || setup_die "needs a group: build test vm userland kernel analysis chroot aarch64 peers figures" 2
+# setup_lacking GROUP...: what of them is not installed, in setup_missing
+setup_lacking() {
+	setup_known='build test vm userland kernel analysis chroot aarch64 peers figures dkms'
+	[ $# -gt 0 ] || setup_die "needs a group: $setup_known" 2
 	setup_all=''
 	for setup_group; do
 		setup_all="$setup_all $(setup_packages "$setup_group")" ||
-			setup_die "unknown group $setup_group, known: build test vm userland kernel analysis chroot aarch64 peers figures" 2
+			setup_die "unknown group $setup_group, known: $setup_known" 2
 	done
 	command -v apt-get >/dev/null ||
 		setup_die "needs a Debian system (no apt-get here); install by hand:$setup_all"
@@ -104,6 +107,27 @@ need_packages() {
 		*) setup_missing="$setup_missing $setup_name" ;;
 		esac
 	done
+}
+
+# fetch_packages DIR GROUP...: puts into DIR what this machine lacks of them, with
+# what that needs; none of it is installed
+fetch_packages() {
+	setup_dir=$1
+	shift
+	setup_lacking "$@"
+	mkdir -p "$setup_dir/partial"
+	[ -n "$setup_missing" ] || return 0
+	need_lists
+	# what has been replaced in the archive goes
+	apt_quietly apt-get -qq autoclean -o "Dir::Cache::archives=$setup_dir" || :
+	# shellcheck disable=SC2086 # a list of names
+	apt_quietly apt-get install -qq -y --no-install-recommends --download-only \
+		-o "Dir::Cache::archives=$setup_dir" -o APT::Sandbox::User=root \
+		$setup_missing || setup_die "apt-get cannot download, see above"
+}
+
+need_packages() {
+	setup_lacking "$@"
 	[ -n "$setup_missing" ] || return 0
 	need_lists
 	# shellcheck disable=SC2086 # a list of names

@@ -308,6 +308,20 @@ int pirn_tables_alloc(struct pirn_channel *ch)
 	return 0;
 }
 
+/*
+ * What no op needs goes when the channel is closed: a device that hangs keeps what
+ * its own ops use, and not the files, mounts and pools of others.
+ */
+void pirn_tables_drop_idle(struct pirn_channel *ch)
+{
+	u32 i;
+
+	for (i = 0; i < PIRN_MAX_TARGETS; i++)
+		pirn_target_detach(ch, i);
+	for (i = 0; i < PIRN_MAX_POOLS; i++)
+		pirn_slot_detach(ch, i);
+}
+
 void pirn_tables_free(struct pirn_channel *ch)
 {
 	u32 i;

@@ -209,7 +209,7 @@ static bool pirn_submit_bio(struct pirn_op *op)
 static noinline void pirn_issue_cached(struct pirn_op *op)
 {
 	if (op->sqe_flags & PIRN_SQE_ATOMIC)
-		pirn_complete(op, -EBUSY);
+		pirn_refuse(op, -EBUSY);
 	else
 		pirn_punt_submitted(op);
 }
@@ -223,7 +223,7 @@ static bool pirn_issue_data(struct pirn_op *op)
 
 	len = pirn_check_data(op);
 	if (unlikely(len <= 0)) {
-		pirn_complete(op, len);
+		pirn_refuse(op, len);
 		return true;
 	}
 	op->len = len;
@@ -295,14 +295,14 @@ bool pirn_block_retry(struct pirn_op *op)
 	int len = pirn_check_data(op);
 
 	if (len <= 0) {
-		pirn_complete(op, len);
+		pirn_refuse(op, len);
 		return true;
 	}
 	op->len = len;
 	if (pirn_cached(op)) {
 		if (!(op->sqe_flags & PIRN_SQE_ATOMIC))
 			return false;
-		pirn_complete(op, -EBUSY);
+		pirn_refuse(op, -EBUSY);
 		return true;
 	}
 	op->nowait = false;

@@ -158,6 +158,13 @@ static int pirn_channel_release(struct inode *inode, struct file *file)
 	bool last;
 
 	spin_lock_irq(&ch->lock);
+	last = !ch->in_flight;
+	spin_unlock_irq(&ch->lock);
+	/* Before the last op may free the channel. */
+	if (!last)
+		pirn_tables_drop_idle(ch);
+
+	spin_lock_irq(&ch->lock);
 	ch->dead = true;
 	last = !ch->in_flight;
 	spin_unlock_irq(&ch->lock);
@@ -215,6 +222,15 @@ static u64 pirn_histogram_bytes(const struct pirn_channel *ch)
 	return ch->times ? PIRN_HISTOGRAM_BUCKETS * sizeof(*ch->histogram) : 0;
 }
 
+/*
+ * Threads are nobody's limit to hold, so they are few: as many as a disk that
+ * queues in software makes use of, and four a CPU, as io_uring has for files.
+ */
+static u32 pirn_workers_max(void)
+{
+	return max(64u, 4 * num_online_cpus());
+}
+
 static int pirn_channel_construct(struct pirn_channel *ch)
 {
 	int node = pirn_node_of(ch->cpu);
@@ -240,8 +256,8 @@ static int pirn_channel_construct(struct pirn_channel *ch)
 	 * ops, and what ops call may flush queues without it.
 	 */
 	ch->worker = alloc_workqueue("pirn_io", WQ_UNBOUND | WQ_FREEZABLE,
-				     min_t(u32, ch->cq_entries,
-					   WQ_UNBOUND_MAX_ACTIVE));
+				     min3(ch->cq_entries, pirn_workers_max(),
+					  (u32)WQ_UNBOUND_MAX_ACTIVE));
 	if (!ch->worker)
 		return -ENOMEM;
 	err = pirn_ring_alloc(ch, node);

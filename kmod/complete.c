@@ -44,7 +44,7 @@ static __always_inline void pirn_count(struct pirn_channel *ch,
 		c->bytes_written += res;
 	if (raw_smp_processor_id() != ch->cpu)
 		c->remote_completions++;
-	if (unlikely(ch->histogram) && op->target)
+	if (unlikely(ch->histogram) && op->target && op->began)
 		ch->histogram[pirn_histogram_bucket(device)]++;
 }
 
@@ -92,7 +92,7 @@ void pirn_complete(struct pirn_op *op, s32 res)
 	/* Before the lock, which others wait for: early by that much. */
 	if (unlikely(ch->times)) {
 		published = pirn_now(ch);
-		if (op->target)
+		if (op->target && op->began)
 			device = published - op->began;
 	}
 	trace_pirn_complete(op, res, device);
@@ -121,4 +121,11 @@ void pirn_complete(struct pirn_op *op, s32 res)
 
 	if (last)
 		pirn_channel_queue_free(ch);
+}
+
+/* The same for what its device or file was not given: it has no device time. */
+void pirn_refuse(struct pirn_op *op, s32 res)
+{
+	op->began = 0;
+	pirn_complete(op, res);
 }

@@ -207,7 +207,7 @@ void pirn_file_issue(struct pirn_op *op)
 	else if (op->code == PIRN_OP_FALLOCATE)
 		err = pirn_file_check_allocate(op);
 	if (err) {
-		pirn_complete(op, err);
+		pirn_refuse(op, err);
 		return;
 	}
 	if (pirn_op_moves_data(op) && file->f_mode & FMODE_NOWAIT &&

@@ -142,7 +142,7 @@ struct pirn_op {
 	};
 	u32			result;		/* of a member: its slot */
 	struct pirn_join	*join;		/* or NULL */
-	u64			began;		/* ns, when the channel has times */
+	u64			began;		/* ns; 0: has no times, or was refused */
 	/* NULL until validated; what completion counts in done. */
 	struct pirn_target	*target;
 	struct pirn_pool_slot	*slot;
@@ -312,6 +312,7 @@ void pirn_slot_abort(struct pirn_channel *ch, u32 index,
 		     struct pirn_pool_slot *slot);
 int pirn_slot_detach(struct pirn_channel *ch, u32 index);
 int pirn_tables_alloc(struct pirn_channel *ch);
+void pirn_tables_drop_idle(struct pirn_channel *ch);
 void pirn_tables_free(struct pirn_channel *ch);		/* drops what is in */
 
 /* pool.c: process context */
@@ -373,6 +374,7 @@ static inline u64 pirn_now(const struct pirn_channel *ch)
 
 /* complete.c: any context, no pirn lock held */
 void pirn_complete(struct pirn_op *op, s32 res);
+void pirn_refuse(struct pirn_op *op, s32 res);
 
 /* wait.c */
 void pirn_wake_up(struct pirn_channel *ch);		/* any, under ch->lock */

@@ -377,6 +377,46 @@ TEST(channels_go_with_ops_on_files)
 	ON_EACH_FS(goes_away);
 }
 
+/* A disk that takes ops and ends none until it is told to. */
+static void hung_disk(char *disk, size_t bytes)
+{
+	shell("modprobe dm_mod && dmsetup create pirn-hung --noudevsync "
+	      "--table '0 8192 linear " FAST_DISK " 0'");
+	shell("dmsetup mknodes pirn-hung");
+	snprintf(disk, bytes, "/dev/mapper/pirn-hung");
+}
+
+static void hangs_elsewhere(void)
+{
+	struct pirn_sqe sqe = io_sqe(PIRN_OP_READ, 0, 0, 4096);
+	unsigned long long before = cpu_counter(0, "in_flight");
+	char disk[64];
+	struct rig rig;
+
+	hung_disk(disk, sizeof(disk));
+	close(file_filled(fs_path("file"), MiB));
+	file_rig(&rig, fs_path("file"), O_RDWR, POOL);
+	check_eq(rig_io(&rig, PIRN_OP_READ, 0, 0, 4096), 4096);
+	check_eq(attach_disk(&rig.ch, disk, O_RDWR), 1);
+	shell("dmsetup suspend --noudevsync --noflush pirn-hung");
+	sqe.target = 1;
+	*next_sqe(&rig.ch) = sqe;
+	check_eq(enter(&rig.ch, 1), 1);
+	rig_close(&rig);
+	/* its op is there, but nothing of the file is held */
+	fs_unmount();
+	check_eq(cpu_counter(0, "in_flight"), before + 1);
+	shell("dmsetup resume --noudevsync pirn-hung");
+	await_no_ops();
+	shell("dmsetup remove --noudevsync --retry pirn-hung");
+	fs_mount(fs);
+}
+
+TEST(a_disk_that_hangs_keeps_no_file_of_others)
+{
+	ON_EACH_FS(hangs_elsewhere);
+}
+
 static void swap(void)
 {
 	const char *path = fs_path("swap");
@@ -409,6 +449,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(io_is_accounted_to_who_submits_it),
 		cmocka_unit_test(a_frozen_file_system_holds_writes_only),
 		cmocka_unit_test(channels_go_with_ops_on_files),
+		cmocka_unit_test(a_disk_that_hangs_keeps_no_file_of_others),
 		cmocka_unit_test(a_file_in_use_as_swap_is_not_written),
 	};
 

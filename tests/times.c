@@ -65,9 +65,12 @@ TEST(refused_ops_have_no_device_time)
 	times_rig(&rig, FAST_DISK);
 	next_sqe(&rig.ch)->op = 200;
 	next_sqe(&rig.ch);
+	/* found to be wrong only on the way to the device: not aligned, at its end */
+	*next_sqe(&rig.ch) = io_sqe(PIRN_OP_READ, 1, 0, 4096);
+	*next_sqe(&rig.ch) = io_sqe(PIRN_OP_READ, 1ull << 40, 0, 4096);
 	before = clock_ns();
-	check_eq(enter(&rig.ch, 2), 2);
-	for (int i = 0; i < 2; i++) {
+	check_eq(enter(&rig.ch, 4), 4);
+	for (int i = 0; i < 4; i++) {
 		cqe = take_any_cqe(&rig.ch);
 		check_eq(cqe.device, 0);
 		check_op(cqe.published, >=, before);

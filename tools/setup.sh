@@ -22,7 +22,7 @@ setup_packages() {
 		cpio kmod xz-utils procps dmsetup e2fsprogs xfsprogs ;;
 	userland) echo debootstrap zstd ;;
 	# a kernel from its source
-	kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils patch binutils ;;
+	kernel) echo gcc make flex bison bc libelf-dev libssl-dev xz-utils binutils ;;
 	analysis) echo sparse perl xz-utils g++ shellcheck groff-base ;;
 	model) echo spin gcc libc6-dev ;;
 	chroot) echo debootstrap git ;;

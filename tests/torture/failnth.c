@@ -327,8 +327,9 @@ static void walk(const struct path *path, int report)
 	unsigned int nth, faults = 0, failed = 0;
 	struct bench b;
 
-	become_user();
+	/* a process that changes who it is may not open this of its own any more */
 	control = must(open(injected_path, O_RDWR | O_CLOEXEC));
+	become_user();
 	bench_open(&b);
 	for (nth = 1;; nth++) {
 		check_op(nth, <, MOST_FAULTS);

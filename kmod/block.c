@@ -113,14 +113,19 @@ static __always_inline void pirn_build_data(struct pirn_op *op,
 	if (op->sqe_flags & PIRN_SQE_NOMERGE)
 		opf |= REQ_NOMERGE;
 
-	bio_init(bio, op->target->bdev, span.bvec, 0, opf);
+	/*
+	 * Given the device, bio_init() would ask current for its cgroup, and the
+	 * block layer for its priority: the identity has both.
+	 */
+	bio_init(bio, NULL, span.bvec, 0, opf);
+	bio->bi_bdev = op->target->bdev;
+	bio_associate_blkg_from_css(bio, op->ident->blkcg);
+	bio->bi_ioprio = op->ident->ioprio;
 	bio->bi_vcnt = span.nr;
 	bio->bi_iter.bi_sector = op->offset >> SECTOR_SHIFT;
 	bio->bi_iter.bi_size = op->len;
 	pirn_bio_set_skip(bio, span.skip);
 	bio->bi_end_io = pirn_bio_end_io;
-	/* What the block layer would find out for each, of current. */
-	bio->bi_ioprio = op->ident->ioprio;
 	/* A table that is not the bio's to change, as bio_iov_bvec_set() says. */
 	bio_set_flag(bio, BIO_CLONED);
 }
@@ -155,9 +160,9 @@ static __always_inline int pirn_check_data(const struct pirn_op *op)
 	err = pirn_check_memory(op);
 	if (unlikely(err))
 		return err;
-	if (unlikely((op->offset | op->len) & block_mask))
-		return -EINVAL;
-	if (unlikely(op->pool_offset & pirn_memory_mask(bdev)))
+	/* With pirn_memory_mask() for the offset in the pool. */
+	if (unlikely((op->offset | op->len | op->pool_offset) & block_mask ||
+		     op->pool_offset & bdev_dma_alignment(bdev)))
 		return -EINVAL;
 	if (write) {
 		if (unlikely(bdev_read_only(bdev)))

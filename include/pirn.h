@@ -49,7 +49,7 @@ struct pirn_fiber_info;
 /* What carries IO ops. */
 enum pirn_backend {
 	PIRN_BACKEND_AUTO = 0,	/* $PIRN_BACKEND; sim if PIRN_SIM is set; else what works first */
-	PIRN_BACKEND_KMOD,	/* /dev/pirn: block devices opened for direct IO */
+	PIRN_BACKEND_KMOD,	/* /dev/pirn; helper threads for buffered files */
 	PIRN_BACKEND_URING,	/* io_uring: files and block devices */
 	PIRN_BACKEND_AIO,	/* linux-aio and helper threads: the same */
 	PIRN_BACKEND_SIM,	/* simulated: see <pirn/sim.h> */
@@ -218,7 +218,7 @@ struct pirn_core_stats {
 	uint64_t helped_name;	/* renaming and unlinking */
 	uint64_t helped_truncate;
 	uint64_t helped_sync;	/* of directories */
-	uint64_t helped_buffered; /* aio: reads and writes of buffered files */
+	uint64_t helped_buffered; /* aio, kmod: IO of buffered files */
 	uint64_t helped_would_block; /* aio: those that submission would wait in */
 	uint64_t orphans;	/* reads given up that have not ended, now */
 	uint64_t orphaned;	/* reads given up in all */
@@ -422,10 +422,13 @@ struct pirn_file;
 
 /*
  * Opens a file or block device; the handle may be used on every core of the
- * runtime.  A helper thread opens it: parks.  What the backend cannot do gives
- * -EOPNOTSUPP here already, with a pirn_reason(): kmod carries block devices
- * opened for direct IO only.  -EINVAL: an unknown flag, or the file system
- * refuses O_DIRECT; others as open(2).
+ * runtime.  A helper thread opens it: parks.  An open that fails has emptied no
+ * file, and takes away one that it made.
+ *
+ * -EINVAL: an unknown flag, O_TRUNC with O_RDONLY, or the file system refuses
+ * O_DIRECT; -EOPNOTSUPP, on kmod: it has none of its own, as tmpfs, or not for
+ * this file; -ENFILE: too many are open on a core; others as open(2).
+ * pirn_reason() has more.
  */
 PIRN_API int pirn_open(struct pirn_file **file, const char *path, int flags,
 		       mode_t mode);

@@ -34,7 +34,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -273,38 +272,6 @@ static void aio_file_detach(struct pirn_core *core, int slot)
 
 /* ---------------------------------------------------------------- helpers */
 
-static void work_op(struct pirn_job *job)
-{
-	struct pirn_op *op = container_of(job, struct pirn_op, job);
-	struct iovec iov = { .iov_base = op->buf, .iov_len = op->bytes };
-	int fd = (int)op->file->handle;
-	ssize_t n;
-
-	if (op->kind == PIRN_IO_READ)
-		n = preadv2(fd, &iov, 1, (off_t)op->offset, 0);
-	else
-		n = pwritev2(fd, &iov, 1, (off_t)op->offset,
-			     op->dsync ? RWF_DSYNC : 0);
-	op->result = n < 0 ? -errno : (int)n;
-}
-
-static void op_ended(struct pirn_core *core, struct pirn_job *job)
-{
-	struct pirn_op *op = container_of(job, struct pirn_op, job);
-
-	pirn_op_complete(core, op, op->result);
-}
-
-static void give_to_helper(struct pirn_core *core, struct aio *a,
-			   struct pirn_op *op)
-{
-	op->job.work = work_op;
-	op->job.ended = op_ended;
-	pirn_job_add(core, &a->jobs, &op->job,
-		     op->file->flags & PIRN_O_BUFFERED ?
-		     PIRN_HELP_BUFFERED : PIRN_HELP_WOULD_BLOCK);
-}
-
 /*
  * Whether a result only says that it would have waited, or that this file, on
  * this kernel, cannot tell: then a helper thread does it, and waits.
@@ -347,7 +314,7 @@ static bool aio_queue(struct pirn_core *core, struct pirn_op *op)
 	if (unlikely(core->in_flight >= a->depth))
 		return false;
 	if (op->file_slot == BY_HELPER && op->kind != PIRN_IO_FSYNC) {
-		give_to_helper(core, a, op);
+		pirn_host_io_help(core, &a->jobs, op);
 	} else {
 		if (unlikely(a->first + a->count == a->depth)) {
 			memmove(a->iocb, a->iocb + a->first,
@@ -366,7 +333,7 @@ static void refuse_first(struct pirn_core *core, struct aio *a, int err)
 	struct pirn_op *op = (void *)(uintptr_t)a->iocb[a->first].aio_data;
 
 	if (wants_helper(core, op, err)) {
-		give_to_helper(core, a, op);
+		pirn_host_io_help(core, &a->jobs, op);
 		return;
 	}
 	op->result = err;
@@ -469,7 +436,7 @@ static void reap_event(void *arg, const struct io_event *event)
 	r->ops++;
 	a->in_kernel--;
 	if (unlikely(wants_helper(r->core, op, (long)event->res)))
-		give_to_helper(r->core, a, op);
+		pirn_host_io_help(r->core, &a->jobs, op);
 	else
 		pirn_op_complete(r->core, op, (int)event->res);
 }

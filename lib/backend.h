@@ -48,10 +48,11 @@ struct pirn_backend_ops {
 	int (*pool_attach)(struct pirn_core *core, struct pirn_pool *pool);
 
 	/*
-	 * Files.  open fills handle, block_bytes and memory_align; attach gives
-	 * the slot by which this core's ops name it.  What names a path, close
-	 * and truncate may park the fiber; close is called outside one too, for
-	 * the files a runtime leaves open.
+	 * Files.  open fills handle, block, block_bytes and memory_align, and
+	 * when it fails has changed no file and made none; attach gives the slot
+	 * by which this core's ops name it.  What names a path, close and
+	 * truncate may park the fiber; close is called outside one too, for the
+	 * files a runtime leaves open.
 	 */
 	int (*file_open)(struct pirn_core *core, struct pirn_file *file,
 			 const char *path, int flags, mode_t mode);
@@ -127,6 +128,9 @@ int pirn_host_pool_map(struct pirn_core *core, char *why, size_t why_bytes);
 void pirn_host_pool_unmap(struct pirn_pool *pool);
 int pirn_host_open(struct pirn_core *core, struct pirn_file *file,
 		   const char *path, int flags, mode_t mode);
+/* When the backend cannot use it after all; parks. */
+void pirn_host_open_undo(struct pirn_core *core, struct pirn_file *file,
+			 const char *path);
 void pirn_host_close(struct pirn_file *file);
 int64_t pirn_host_size(struct pirn_file *file);
 int pirn_host_truncate(struct pirn_core *core, struct pirn_file *file,
@@ -134,6 +138,5 @@ int pirn_host_truncate(struct pirn_core *core, struct pirn_file *file,
 int pirn_host_rename(struct pirn_core *core, const char *from, const char *to);
 int pirn_host_unlink(struct pirn_core *core, const char *path);
 int pirn_host_dir_sync(struct pirn_core *core, const char *path);
-bool pirn_host_is_block(const struct pirn_file *file);
 
 #endif /* PIRN_BACKEND_H */

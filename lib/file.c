@@ -102,6 +102,9 @@ int pirn_open(struct pirn_file **out, const char *path, int flags, mode_t mode)
 		return pirn_fail(core, -EINVAL,
 				 "pirn_open: of flags 0x%x some are not known",
 				 (unsigned int)flags);
+	if (flags & O_TRUNC && (flags & O_ACCMODE) == O_RDONLY)
+		return pirn_fail(core, -EINVAL,
+				 "pirn_open: O_TRUNC of what is opened for reading only");
 	err = pirn_wait_refused(core->current);
 	if (err)
 		return err;

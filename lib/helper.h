@@ -10,6 +10,15 @@
 
 #define PIRN_MAX_HELPERS	256u
 
+/* What a helper thread does for a parked fiber, on whose stack it lies. */
+struct pirn_job {
+	struct pirn_foreign done;
+	struct pirn_core *core;
+	struct pirn_fiber *fiber;
+	void (*work)(struct pirn_job *job);
+	void (*ended)(struct pirn_core *core, struct pirn_job *job);
+};
+
 /* Why a core hands something away; each is counted in pirn_core_stats. */
 enum pirn_help {
 	PIRN_HELP_OPEN,
@@ -48,5 +57,13 @@ void pirn_helpers_give(struct pirn_core *core, struct pirn_jobs *jobs);
 /* Parks the current fiber until a helper thread has done job->work. */
 void pirn_job_run(struct pirn_core *core, struct pirn_job *job,
 		  enum pirn_help why);
+
+struct pirn_op;
+
+/* ------------------------------------------------------------- host_io.c */
+
+/* Adds an op that the backend's queue has taken, and gives its end to io.c. */
+void pirn_host_io_help(struct pirn_core *core, struct pirn_jobs *jobs,
+		       struct pirn_op *op);
 
 #endif /* PIRN_HELPER_H */

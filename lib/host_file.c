@@ -55,13 +55,12 @@ static void job_fail(struct file_job *job, int error, const char *format, ...)
 /* ------------------------------------------------------------ open, close */
 
 /* What direct IO on it wants to be multiples of. */
-static int direct_alignment(struct pirn_file *file, int fd,
-			    const struct stat *st)
+static int direct_alignment(struct pirn_file *file, int fd)
 {
 	int block;
 
 	file->memory_align = 512;
-	if (S_ISBLK(st->st_mode)) {
+	if (file->block) {
 		if (ioctl(fd, BLKSSZGET, &block))
 			return -errno;
 		file->block_bytes = (uint32_t)block;
@@ -101,14 +100,48 @@ static void look_at(struct file_job *job, int fd)
 			 job->path);
 		return;
 	}
+	file->block = S_ISBLK(st.st_mode);
 	file->block_bytes = 1;
 	file->memory_align = 1;
 	if (!buffered)
-		err = direct_alignment(file, fd, &st);
+		err = direct_alignment(file, fd);
 	/* io_uring takes O_NONBLOCK for "answer EAGAIN". */
 	if (!err && fcntl(fd, F_SETFL, buffered ? 0 : O_DIRECT))
 		err = -errno;
 	job->result = err;
+}
+
+/*
+ * A file that is made here must not stay when this fails, so it has to be known
+ * which one was: O_EXCL tells.  What is there already may be a link to nothing,
+ * which only an open without O_EXCL follows.
+ */
+static int open_path(struct file_job *job, int flags)
+{
+	int fd;
+
+	if (flags & O_CREAT) {
+		fd = open(job->path, flags | O_EXCL, job->mode);
+		/* Direct IO is refused when the file has been made. */
+		job->file->made = fd >= 0 ||
+				  (errno == EINVAL && flags & O_DIRECT);
+		if (fd >= 0 || errno != EEXIST || flags & O_EXCL)
+			return fd;
+	}
+	return open(job->path, flags, job->mode);
+}
+
+/* Not what another has put in its place meanwhile.  @fd -1: it never opened. */
+static void unmake(const struct file_job *job, int fd)
+{
+	struct stat made, named;
+
+	if (!job->file->made)
+		return;
+	if (fd < 0 || (!fstat(fd, &made) && !lstat(job->path, &named) &&
+		       made.st_dev == named.st_dev &&
+		       made.st_ino == named.st_ino))
+		unlink(job->path);
 }
 
 static void work_open(struct pirn_job *arg)
@@ -120,20 +153,23 @@ static void work_open(struct pirn_job *arg)
 	flags |= O_CLOEXEC | O_NONBLOCK;	/* a FIFO must not hold us */
 	if (!(job->flags & PIRN_O_BUFFERED))
 		flags |= O_DIRECT;
-	fd = open(job->path, flags, job->mode);
+	fd = open_path(job, flags);
 	if (fd < 0) {
 		int err = -errno;
 
+		unmake(job, fd);
 		job_fail(job, err, "%s: %s%s", job->path, strerror(-err),
 			 err == -EINVAL && flags & O_DIRECT ?
 			 ": its file system refuses O_DIRECT" : "");
 		return;
 	}
 	look_at(job, fd);
-	if (job->result)
+	if (job->result) {
+		unmake(job, fd);
 		close(fd);
-	else
-		job->file->handle = fd;
+		return;
+	}
+	job->file->handle = fd;
 }
 
 int pirn_host_open(struct pirn_core *core, struct pirn_file *file,
@@ -157,6 +193,22 @@ static void work_close(struct pirn_job *arg)
 	close_now(container_of(arg, struct file_job, job)->file);
 }
 
+static void work_open_undo(struct pirn_job *arg)
+{
+	struct file_job *job = container_of(arg, struct file_job, job);
+
+	unmake(job, (int)job->file->handle);
+	close_now(job->file);
+}
+
+void pirn_host_open_undo(struct pirn_core *core, struct pirn_file *file,
+			 const char *path)
+{
+	struct file_job job = { .file = file, .path = path };
+
+	file_job_run(core, &job, work_open_undo, PIRN_HELP_OPEN);
+}
+
 /* The last close of a file that has no name any more frees its blocks. */
 void pirn_host_close(struct pirn_file *file)
 {
@@ -171,13 +223,6 @@ void pirn_host_close(struct pirn_file *file)
 
 /* ------------------------------------------------------------------- size */
 
-bool pirn_host_is_block(const struct pirn_file *file)
-{
-	struct stat st;
-
-	return !fstat((int)file->handle, &st) && S_ISBLK(st.st_mode);
-}
-
 /* Of what is open the kernel knows it: no disk is asked. */
 int64_t pirn_host_size(struct pirn_file *file)
 {
@@ -185,11 +230,10 @@ int64_t pirn_host_size(struct pirn_file *file)
 	struct stat st;
 	uint64_t bytes;
 
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISBLK(st.st_mode))
-		return st.st_size;
-	return ioctl(fd, BLKGETSIZE64, &bytes) ? -errno : (int64_t)bytes;
+	if (file->block)
+		return ioctl(fd, BLKGETSIZE64, &bytes) ? -errno :
+							 (int64_t)bytes;
+	return fstat(fd, &st) ? -errno : st.st_size;
 }
 
 static void work_truncate(struct pirn_job *arg)
@@ -205,7 +249,7 @@ int pirn_host_truncate(struct pirn_core *core, struct pirn_file *file,
 {
 	struct file_job job = { .file = file, .bytes = bytes };
 
-	if (pirn_host_is_block(file))
+	if (file->block)
 		return pirn_fail(core, -EINVAL,
 				 "a block device has no length to set");
 	return file_job_run(core, &job, work_truncate, PIRN_HELP_TRUNCATE);

@@ -6,6 +6,10 @@
  * hands the turn's SQEs to the kernel (kmod/enter.c).  Stage 9: reap() finds the
  * CQEs the kernel published, from interrupt context as a rule, by loading the
  * tail; the ordering is told in <linux/pirn.h>.
+ *
+ * Files are attached when they are opened, and what the module cannot do with one
+ * is told there.  Those opened buffered are no targets: helper threads do their IO
+ * (host_io.c).
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,9 +20,13 @@
 #include <linux/pirn.h>
 
 #include "backend.h"
+#include "helper.h"
 #include "lib.h"
 
 #define DEVICE "/dev/pirn"
+
+/* What this backend calls a file that is no target of the channel. */
+#define BY_HELPER	INT32_MAX
 
 /* Ops that end together, in the result slots PIRN_JOIN_OPS times its index up. */
 struct kmod_join {
@@ -41,6 +49,7 @@ struct kmod {
 	struct pirn_cqe *results;
 	struct kmod_join *joins;
 	struct kmod_join *free_joins;
+	struct pirn_jobs jobs;	/* for the helpers, at the next enter; in queued */
 };
 
 static int device_open(char *why, size_t why_bytes)
@@ -285,35 +294,6 @@ static int kmod_pool_attach(struct pirn_core *core, struct pirn_pool *pool)
 			 pool->owner, strerror(-err));
 }
 
-static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
-			  const char *path, int flags, mode_t mode)
-{
-	static const char only[] =
-		"the backend kmod carries block devices opened for direct IO; use the backend uring for files";
-	/* These would change or lose a file before it is known to be one. */
-	int kept = flags & ~(O_CREAT | O_TRUNC | O_EXCL);
-	int err;
-
-	if (flags & PIRN_O_BUFFERED)
-		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
-	err = pirn_host_open(core, file, path, kept, mode);
-	if (err == -ENOENT && flags & O_CREAT)
-		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
-	if (err)
-		return err;
-	if (!pirn_host_is_block(file)) {
-		pirn_host_close(file);
-		return pirn_fail(core, -EOPNOTSUPP, "%s: %s", path, only);
-	}
-	/* What the kernel refuses is refused here and not at the first read. */
-	err = pirn_file_attach(core, file);
-	if (err < 0) {
-		pirn_host_close(file);
-		return err;
-	}
-	return 0;
-}
-
 static int kmod_file_attach(struct pirn_core *core, struct pirn_file *file)
 {
 	struct kmod *k = core->backend;
@@ -322,16 +302,22 @@ static int kmod_file_attach(struct pirn_core *core, struct pirn_file *file)
 	};
 	int err;
 
+	if (file->flags & PIRN_O_BUFFERED)
+		return BY_HELPER;
 	if (!ioctl(k->channel, PIRN_IOC_TARGET_ATTACH, &attach)) {
-		/* The first attach, in open, sets it for all cores. */
+		/* The first attach, in open, sets them for all cores. */
+		if (file->block_bytes != attach.block_bytes)
+			file->block_bytes = attach.block_bytes;
 		if (file->memory_align != attach.memory_align)
 			file->memory_align = attach.memory_align;
 		return (int)attach.index;
 	}
 	err = -errno;
-	return pirn_fail(core, err, "attaching the device to core %u: %s%s",
+	return pirn_fail(core, err, "attaching the file to core %u: %s%s",
 			 core->index, strerror(-err), err == -ENFILE ?
-			 " (too many open files on this core)" : "");
+			 " (too many open files on this core)" :
+			 err == -EOPNOTSUPP ?
+			 " (its file system has no direct IO of its own: use PIRN_O_BUFFERED)" : "");
 }
 
 static void kmod_file_detach(struct pirn_core *core, int slot)
@@ -341,9 +327,36 @@ static void kmod_file_detach(struct pirn_core *core, int slot)
 		.size = sizeof(detach), .index = (uint32_t)slot,
 	};
 
-	if (ioctl(k->channel, PIRN_IOC_TARGET_DETACH, &detach))
+	if (slot != BY_HELPER && ioctl(k->channel, PIRN_IOC_TARGET_DETACH, &detach))
 		pirn_panic("pirn: TARGET_DETACH of %d: %s", slot,
 			   strerror(errno));
+}
+
+/*
+ * What the kernel refuses is refused here and not at the first read, and the file
+ * is emptied only when it cannot be refused any more.
+ */
+static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
+			  const char *path, int flags, mode_t mode)
+{
+	char why[sizeof(core->reason)];
+	int err;
+
+	err = pirn_host_open(core, file, path, flags & ~O_TRUNC, mode);
+	if (err)
+		return err;
+	err = pirn_file_attach(core, file);
+	if (err >= 0 && flags & O_TRUNC && !file->block && !file->made)
+		err = pirn_host_truncate(core, file, 0);
+	if (err >= 0)
+		return 0;
+	/* The core's reason is another fiber's while this one parks. */
+	snprintf(why, sizeof(why), "%s", core->reason[0] ? core->reason :
+							   strerror(-err));
+	if (file->on[core->index].slot >= 0)
+		kmod_file_detach(core, file->on[core->index].slot);
+	pirn_host_open_undo(core, file, path);
+	return pirn_fail(core, err, "%s: %s", path, why);
 }
 
 /* ------------------------------------------------------------------- path */
@@ -378,14 +391,31 @@ static inlined void put_sqe(struct pirn_core *core, const struct pirn_op *op)
 	core->queued++;
 }
 
-/* Stage 2. */
+/* Stage 2.  What is not the kernel's goes to the helpers at the next enter. */
 static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 {
 	/* The CQ has a place for each op in flight: it cannot be too small. */
 	if (unlikely(core->in_flight >= core->rt->opt.io_depth))
 		return false;
-	put_sqe(core, op);
+	if (unlikely(op->file_slot == BY_HELPER)) {
+		struct kmod *k = core->backend;
+
+		pirn_host_io_help(core, &k->jobs, op);
+		core->queued++;
+	} else {
+		put_sqe(core, op);
+	}
 	return true;
+}
+
+/* How many from the first on the kernel can let end together. */
+static uint32_t before_helped(struct pirn_op **ops, uint32_t nr)
+{
+	uint32_t i = 0;
+
+	while (i < nr && ops[i]->file_slot != BY_HELPER)
+		i++;
+	return i;
 }
 
 /*
@@ -400,6 +430,7 @@ static int kmod_queue_join(struct pirn_core *core, struct pirn_op **ops,
 	struct kmod_join *join = k->free_joins;
 	struct pirn_sqe *sqe;
 
+	nr = before_helped(ops, nr);
 	if (nr >= depth)
 		nr = depth - 1;
 	if (nr < 2 || !join)
@@ -434,6 +465,12 @@ static void kmod_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 	struct kmod *k = core->backend;
 	int taken;
 
+	if (unlikely(k->jobs.count)) {
+		core->queued -= k->jobs.count;
+		pirn_helpers_give(core, &k->jobs);
+		if (!wait && !core->queued)
+			return;
+	}
 	core->stats.enters++;
 	core->stats.seen_without_enter += cq_tail(k) - k->cq_seen;
 	if (wait && deadline != UINT64_MAX) {

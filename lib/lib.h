@@ -349,20 +349,6 @@ void pirn_foreign_receive(struct pirn_core *core);
 /* Wakes a core if it sleeps: after a full fence, from any thread. */
 void pirn_core_wake(struct pirn_core *core);
 
-/* -------------------------------------------------------------- helper.c */
-
-/*
- * What a helper thread does for a parked fiber, on whose stack it lies: see
- * helper.h.
- */
-struct pirn_job {
-	struct pirn_foreign done;
-	struct pirn_core *core;
-	struct pirn_fiber *fiber;
-	void (*work)(struct pirn_job *job);
-	void (*ended)(struct pirn_core *core, struct pirn_job *job);
-};
-
 /* ---------------------------------------------------------------- pool.c */
 
 /* Memory that IO uses: one a core, cut by halves (a buddy allocator). */
@@ -408,6 +394,8 @@ struct pirn_file {
 	struct pirn_waiters sync_waiting;
 	intptr_t handle;		/* the backend's own; -1: not open */
 	int flags;
+	bool block;			/* a block device */
+	bool made;			/* host_file.c: by the open that is under way */
 	uint32_t block_bytes;
 	uint32_t memory_align;
 	_Atomic int fsync_error;

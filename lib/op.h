@@ -3,6 +3,7 @@
 #ifndef PIRN_OP_H
 #define PIRN_OP_H
 
+#include "helper.h"
 #include "lib.h"
 #include "schedule.h"
 
@@ -44,7 +45,7 @@ struct pirn_op {
 	int32_t result;
 	struct pirn_batch *batch;	/* with PIRN_ENDS_BATCH */
 	uint64_t asked;			/* times.c: when it was queued */
-	struct pirn_job job;		/* aio.c, when a helper thread does it */
+	struct pirn_job job;		/* host_io.c, when a helper thread does it */
 };
 
 /* A fiber whose op found no room: in pirn_core.pending, on its stack. */

@@ -372,6 +372,7 @@ int sim_file_open(struct pirn_core *core, struct pirn_file *file,
 		return pirn_fail(core, err, "%s: %s", path, strerror(-err));
 	name->seen->refs++;
 	file->handle = (intptr_t)name->seen;
+	file->block = name->seen->block;
 	file->block_bytes = name->seen->block_bytes;
 	file->memory_align = SIM_SECTOR;
 	if (flags & PIRN_O_BUFFERED) {

@@ -391,7 +391,6 @@ static int names(void *arg)
 	struct pirn_core_stats was, is;
 	struct pirn_fiber *other;
 	struct pirn_file *file;
-	bool kmod = pirn_backend_current() == PIRN_BACKEND_KMOD;
 	struct stat st;
 
 	snprintf(from, sizeof(from), "%s/from", dir);
@@ -404,17 +403,13 @@ static int names(void *arg)
 	check_eq(parks(pirn_close(file)), 0);
 	check_eq(parks(pirn_open(&file, "/no/such/file", O_RDWR, 0)), -ENOENT);
 	check(strstr(pirn_reason(), "/no/such/file"));
-	if (!kmod) {
-		check_eq(pirn_open(&file, from, O_RDWR | O_CREAT, 0600), 0);
-		check_eq(parks(pirn_truncate(file, 12345)), 0);
-		check_eq(pirn_size(file), 12345);
-		check_eq(pirn_close(file), 0);
-	} else {
-		close(must(open(from, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)));
-	}
+	check_eq(pirn_open(&file, from, O_RDWR | O_CREAT, 0600), 0);
+	check_eq(parks(pirn_truncate(file, 12345)), 0);
+	check_eq(pirn_size(file), 12345);
+	check_eq(pirn_close(file), 0);
 	is = stats_now();
-	check_eq(is.helped_open - was.helped_open, kmod ? 3 : 5);
-	check_eq(is.helped_truncate - was.helped_truncate, kmod ? 0 : 1);
+	check_eq(is.helped_open - was.helped_open, 5);
+	check_eq(is.helped_truncate - was.helped_truncate, 1);
 
 	check_eq(parks(pirn_rename(from, to)), 0);
 	check(stat(from, &st) && errno == ENOENT);
@@ -503,8 +498,6 @@ TEST(close_refuses_while_a_truncate_is_under_way)
 {
 	struct pirn_options opt = PIRN_OPTIONS_INIT;
 
-	if (wanted_backend() == PIRN_BACKEND_KMOD)
-		skip_case("kmod has no files to truncate");
 	must(sem_init(&let_go, 0, 0));
 	opt.helper_threads = 1;
 	run_on(&opt, close_while_truncating,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Ends of files, refusals and their reasons, opening and closing. */
+/* Ends of files, refusals and their reasons, closing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -147,36 +147,12 @@ static int regular(void *arg)
 	return 0;
 }
 
-static int regular_refused(void *arg)
-{
-	const char *path = arg;
-	struct stat st;
-
-	check_eq(pirn_open(&file, path, O_RDWR | O_CREAT, 0600), -EOPNOTSUPP);
-	check_op(strlen(pirn_reason()), >, 10);
-	check(stat(path, &st) && errno == ENOENT);
-	close(must(open(path, O_WRONLY | O_CREAT, 0600)));
-	must(truncate(path, 4096));
-	refused(pirn_open(&file, path, O_RDWR, 0), -EOPNOTSUPP, "kmod");
-	refused(pirn_open(&file, path, O_RDWR | PIRN_O_BUFFERED, 0), -EOPNOTSUPP,
-		"kmod");
-	refused(pirn_open(&file, path, O_RDWR | O_TRUNC, 0), -EOPNOTSUPP, "kmod");
-	/* what is refused has changed nothing */
-	must(stat(path, &st));
-	check_eq(st.st_size, 4096);
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR | PIRN_O_BUFFERED, 0),
-		 -EOPNOTSUPP);
-	return 0;
-}
-
-/* The same case asks for either answer: which one depends on the backend. */
-TEST(regular_files_work_or_are_refused_with_a_reason)
+TEST(regular_files_work)
 {
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s", new_path("regular"));
-	run_on(NULL, wanted_backend() == PIRN_BACKEND_KMOD ? regular_refused :
-	       regular, path);
+	run_on(NULL, regular, path);
 }
 
 static int buffered(void *arg)
@@ -212,10 +188,6 @@ TEST(buffered_files_take_any_offset)
 {
 	char path[256];
 
-	if (wanted_backend() == PIRN_BACKEND_KMOD) {
-		run_on(NULL, regular_refused, (void *)(uintptr_t)new_path("buffered"));
-		return;
-	}
 	snprintf(path, sizeof(path), "%s", new_path("buffered"));
 	run_on(NULL, buffered, path);
 }
@@ -369,35 +341,6 @@ TEST(a_device_made_read_only_is_not_written)
 	run_on(NULL, read_only_device, NULL);
 }
 
-static int opens(void *arg)
-{
-	const char *path = test_target()->path;
-	char below[300];
-
-	(void)arg;
-	snprintf(below, sizeof(below), "%s/below", path);
-	check_eq(pirn_open(&file, "/no/such/file", O_RDWR, 0), -ENOENT);
-	check_op(strlen(pirn_reason()), >, 5);
-	check_eq(pirn_open(&file, below, O_RDWR, 0), -ENOTDIR);
-	check_eq(pirn_open(&file, "/", O_RDWR, 0), -EISDIR);
-	check_op(pirn_open(&file, "/", O_RDONLY, 0), <, 0);
-	check_op(pirn_open(&file, "/dev/null", O_RDWR, 0), <, 0);
-	check_op(pirn_open(&file, "/dev/null", O_RDWR | PIRN_O_BUFFERED, 0), <, 0);
-	check_eq(pirn_open(&file, "", O_RDWR, 0), -ENOENT);
-	check_eq(pirn_open(&file, path, O_RDWR | O_APPEND, 0), -EINVAL);
-	check_eq(pirn_open(&file, path, O_RDWR | O_DIRECTORY, 0), -EINVAL);
-	check_eq(pirn_open(&file, path, O_RDWR | 1 << 28, 0), -EINVAL);
-	check_eq(pirn_open(&file, path, O_RDWR | O_WRONLY, 0), -EINVAL);
-	check_eq(pirn_open(&file, path, O_RDWR | PIRN_O_RANDOM, 0), 0);
-	check_eq(pirn_close(file), 0);
-	return 0;
-}
-
-TEST(open_says_what_is_wrong)
-{
-	run_on(NULL, opens, NULL);
-}
-
 /* ----------------------------------------------------------------- closing */
 
 static int read_once(void *arg)
@@ -500,13 +443,12 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_end_at_the_end),
 		cmocka_unit_test(writes_do_not_pass_the_end_of_a_device),
-		cmocka_unit_test(regular_files_work_or_are_refused_with_a_reason),
+		cmocka_unit_test(regular_files_work),
 		cmocka_unit_test(buffered_files_take_any_offset),
 		cmocka_unit_test(what_is_not_aligned_is_refused_with_a_reason),
 		cmocka_unit_test(only_io_memory_is_taken),
 		cmocka_unit_test(a_file_is_used_as_it_was_opened),
 		cmocka_unit_test(a_device_made_read_only_is_not_written),
-		cmocka_unit_test(open_says_what_is_wrong),
 		cmocka_unit_test(close_refuses_while_an_op_is_under_way),
 		cmocka_unit_test(a_closed_file_leaves_its_place),
 	};

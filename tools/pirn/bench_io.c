@@ -216,11 +216,8 @@ int bench_io(struct bench *bench)
 	err = io_target_open(&io);
 	if (!err && io.instructions)
 		err = check_instructions();
-	if (!err) {
-		io.backend = open_backend(io.backend, io.is_device ? NULL :
-					  io.target);
+	if (!err)
 		err = run(&io, results);
-	}
 	if (!err)
 		err = io_report(&io, results);
 	io_target_close(&io);

@@ -20,7 +20,6 @@ struct io_bench {
 	/* found */
 	int scratch_fd;		/* of a file made for this; -1: none was */
 	char *scratch;		/* a path to it */
-	bool is_device;		/* not a file */
 	bool buffered;		/* no direct IO on the target */
 	uint64_t blocks;	/* of @bytes that the target holds */
 	char scheduler[64];	/* of the target's queue; "" for a file */

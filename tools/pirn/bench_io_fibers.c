@@ -102,12 +102,17 @@ static int core_fiber(void *arg)
 
 static int open_target(struct run *run)
 {
-	const struct io_bench *bench = run->bench;
+	struct io_bench *bench = run->bench;
 	int err, flags = PIRN_O_RANDOM;
 
 	if (bench->buffered)
 		flags |= PIRN_O_BUFFERED;
 	err = pirn_open(&run->file, bench->target, flags, 0);
+	if (err == -EOPNOTSUPP && !bench->buffered) {
+		bench->buffered = true;
+		err = pirn_open(&run->file, bench->target,
+				flags | PIRN_O_BUFFERED, 0);
+	}
 	if (err < 0)
 		return open_complain(bench->target, err);
 	if (bench->bytes % pirn_block_bytes(run->file)) {

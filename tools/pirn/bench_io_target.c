@@ -51,8 +51,7 @@ static int target_bytes(struct io_bench *bench, int fd, uint64_t *bytes)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	*bytes = (uint64_t)st.st_size;
-	bench->is_device = S_ISBLK(st.st_mode);
-	if (!bench->is_device)
+	if (!S_ISBLK(st.st_mode))
 		return S_ISREG(st.st_mode) ? 0 : -ENOTBLK;
 	read_scheduler(st.st_rdev, bench->scheduler, sizeof(bench->scheduler));
 	return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0;

@@ -87,7 +87,7 @@ static int main_fiber(void *arg)
 {
 	struct cp *cp = arg;
 
-	/* With files kmod is no choice, and open_backend() said so. */
+	/* Between devices the module is what makes a difference. */
 	cp->say_message = cp->verbose ||
 			  (cp->backend == PIRN_BACKEND_AUTO &&
 			   cp->src.is_device && cp->dst.is_device &&
@@ -98,16 +98,11 @@ static int main_fiber(void *arg)
 static int run(struct cp *cp)
 {
 	struct pirn_options opt = PIRN_OPTIONS_INIT;
-	const char *file = NULL;
 	int err, status = EXIT_FAILED;
 	char message[256] = "";
 
-	if (!cp->src.is_device)
-		file = cp->src.path;
-	else if (!cp->dst.is_device)
-		file = cp->dst.path;
 	opt.cpus = cp->cores;
-	opt.backend = open_backend(cp->backend, file);
+	opt.backend = cp->backend;
 	opt.io_depth = cp->depth < 2 ? 2 : cp->depth;
 	opt.io_batch = opt.io_depth < 32 ? opt.io_depth : 32;
 	opt.pool_bytes = pool_bytes(cp);

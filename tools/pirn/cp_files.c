@@ -127,27 +127,14 @@ static int complain_side(const struct cp_side *side, int err)
 	return err;
 }
 
-/* A file that a failed open left behind: it was made, then found unfit. */
-static void take_away(const struct cp_side *side, int flags, int err)
-{
-	if ((flags & O_CREAT) && (err == -EINVAL || err == -EOPNOTSUPP))
-		unlink(side->path);
-}
-
-/*
- * Opens for direct IO, or through the page cache where that is refused; the
- * second attempt makes a file anew, since one with the mode of a read-only
- * source could not be opened again.
- */
+/* Opens for direct IO, or through the page cache where that is refused. */
 static int open_side(struct cp_side *side, int flags, mode_t mode)
 {
 	int err = pirn_open(&side->file, side->path, flags, mode);
 
-	take_away(side, flags, err);
-	if (err == -EINVAL) {
+	if (err == -EINVAL || err == -EOPNOTSUPP) {
 		flags |= PIRN_O_BUFFERED;
 		err = pirn_open(&side->file, side->path, flags, mode);
-		take_away(side, flags, err);
 		if (err == 0)
 			complain("%s: no direct IO here, going through the page cache",
 				 side->path);

@@ -4,20 +4,6 @@
 
 #include "pirn_cmd.h"
 
-enum pirn_backend open_backend(enum pirn_backend asked, const char *file)
-{
-	enum pirn_backend use = PIRN_BACKEND_URING;
-
-	if (asked != PIRN_BACKEND_AUTO || !file)
-		return asked;
-	if (pirn_backend_probe(use, NULL, 0))
-		use = PIRN_BACKEND_AIO;
-	if (pirn_backend_probe(PIRN_BACKEND_KMOD, NULL, 0) == 0)
-		complain("using %s: %s is a file, and kmod carries block devices only",
-			 pirn_backend_name(use), file);
-	return use;
-}
-
 int open_complain(const char *path, int err)
 {
 	const char *reason = pirn_reason();

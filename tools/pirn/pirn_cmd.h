@@ -66,12 +66,6 @@ int args_run_failed(int err, const char *message);
 
 /* open.c: files and block devices to work on. */
 
-/*
- * The kmod backend carries block devices only.  So auto is settled before the
- * runtime starts when @file (else NULL) is no device, with a line on stderr
- * where kmod would have been the choice.
- */
-enum pirn_backend open_backend(enum pirn_backend asked, const char *file);
 /* One line on why @path was not opened; returns @err. */
 int open_complain(const char *path, int err);
 

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: MIT
-/* On the backend aio: what goes to helper threads, while the rest does not. */
+/*
+ * Ops that helper threads do, on the backends that have such (aio, kmod), while
+ * the rest does not wait for them.
+ */
 #include <pthread.h>
+
+#include <pirn/batch.h>
 
 #include "aio.h"
 
 static unsigned int ended;
+
+/* The sync of a buffered file is a helper's, too. */
+static bool helped_sync(void)
+{
+	return wanted_backend() == PIRN_BACKEND_KMOD;
+}
 
 static int read_buffered(void *arg)
 {
@@ -38,7 +49,8 @@ static int hung(void *arg)
 		check_eq(pirn_spawn(&reader[i], read_buffered, buffered), 0);
 	run_fibers(8, read_many, &reads);
 	check_eq(pirn_fsync(file), 0);
-	check_eq(pirn_fsync(buffered), 0);
+	if (!helped_sync())
+		check_eq(pirn_fsync(buffered), 0);
 	check_eq(ended, 0);
 	check_eq(stats_now().helped_would_block, before);
 	check_eq(stats_now().helped_buffered, 10);
@@ -155,7 +167,8 @@ static int mixed(void *arg)
 			   O_RDWR | PIRN_O_BUFFERED, 0), 0);
 	run_fibers(fibers, mixed_fiber, arg);
 	ops = (uint64_t)fibers * *(unsigned int *)arg * 3;
-	check_eq(stats_now().helped_buffered, ops / 2);
+	check_eq(stats_now().helped_buffered,
+		 helped_sync() ? ops / 2 + ops / 6 : ops / 2);
 	check_op(stats_now().helped_would_block, <=, ops / 2);
 	check_eq(pirn_close(both[0]), 0);
 	check_eq(pirn_close(both[1]), 0);
@@ -171,6 +184,59 @@ TEST(helpers_and_context_end_ops_in_any_order)
 	opt.io_depth = 16;
 	opt.helper_threads = 3;
 	run_on(&opt, mixed, &rounds);
+}
+
+/*
+ * Batches of both kinds, in every order, with fewer places than ops: what ends
+ * together is only what the kernel has.
+ */
+static int batches(void *arg)
+{
+	char *buf = pirn_buf_alloc(256 * KiB);
+	struct pirn_io ios[40];
+	struct rng rng = { 3 };
+	unsigned int i, round;
+
+	check_eq(pirn_open(&both[0], test_target()->path, O_RDWR, 0), 0);
+	check_eq(pirn_open(&both[1], test_target()->path,
+			   O_RDWR | PIRN_O_BUFFERED, 0), 0);
+	for (round = 0; round < *(unsigned int *)arg; round++) {
+		for (i = 0; i < 40; i++) {
+			ios[i] = (struct pirn_io){
+				.file = both[rng_below(&rng, 4) == 0],
+				.buf = buf + 4096 * i, .bytes = 4096,
+				.offset = 4096 * i,
+			};
+			fill(buf + 4096 * i, 4096, i, round);
+		}
+		check_eq(pirn_write_all(ios, 40, 0), 0);
+		memset(buf, 0, 256 * KiB);
+		for (i = 0; i < 40; i++)
+			ios[i].file = both[rng_below(&rng, 4) == 0];
+		check_eq(pirn_read_all(ios, 40), 0);
+		for (i = 0; i < 40; i++) {
+			check_eq(ios[i].result, 4096);
+			check_filled(buf + 4096 * i, 4096, i, round);
+		}
+	}
+	check_op(stats_now().helped_buffered, >, 0);
+	check_eq(stats_now().submitted, stats_now().completed);
+	check_eq(pirn_buf_free(buf), 0);
+	check_eq(pirn_close(both[0]), 0);
+	check_eq(pirn_close(both[1]), 0);
+	return 0;
+}
+
+TEST(a_batch_may_be_of_both_kinds)
+{
+	static const uint32_t depths[] = { 2, 5, 16, 64 };
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+	unsigned int i, rounds = scaled(40, 8);
+
+	for (i = 0; i < array_size(depths); i++) {
+		opt.io_depth = depths[i];
+		run_on(&opt, batches, &rounds);
+	}
 }
 
 /* What must allocate blocks would have made io_submit wait. */
@@ -204,6 +270,8 @@ static int would_block(void *arg)
 
 TEST(what_would_block_is_done_by_a_helper)
 {
+	if (wanted_backend() == PIRN_BACKEND_KMOD)
+		skip_case("the module gives it to a worker of its own");
 	run_on(NULL, would_block, (void *)(uintptr_t)new_path("grows"));
 }
 
@@ -213,8 +281,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hung_helpers_do_not_stop_what_needs_none),
 		cmocka_unit_test(the_end_waits_for_ops_that_helpers_do),
 		cmocka_unit_test(helpers_and_context_end_ops_in_any_order),
+		cmocka_unit_test(a_batch_may_be_of_both_kinds),
 		cmocka_unit_test(what_would_block_is_done_by_a_helper),
 	};
 
-	return run_program(argc, argv, "aio_helper", tests, array_size(tests));
+	return run_program(argc, argv, "host_io", tests, array_size(tests));
 }

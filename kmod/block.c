@@ -18,7 +18,6 @@
  * inside that submit_bio() exactly if it runs in the submitting task, not in an
  * interrupt of it, and that task is just issuing this op.
  */
-#include <linux/pagemap.h>
 #include <linux/task_io_accounting_ops.h>
 
 #include "pirn.h"
@@ -31,6 +30,21 @@ static bool pirn_bio_refused(const struct pirn_op *op, blk_status_t status)
 	       (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP);
 }
 
+/*
+ * Pages that came while a write was under way, by readahead mostly, may hold what
+ * was there before it.  Those that come now read from the device what it wrote.
+ * The device's own code does this only for writes that its caller waits for.
+ */
+void pirn_block_written(struct pirn_op *op)
+{
+	loff_t last = op->offset + op->len - 1;
+
+	invalidate_inode_pages2_range(op->target->mapping,
+				      op->offset >> PAGE_SHIFT,
+				      last >> PAGE_SHIFT);
+	pirn_complete(op, op->len);
+}
+
 static void pirn_bio_end_io(struct bio *bio)
 {
 	struct pirn_op *op = container_of(bio, struct pirn_op, bio);
@@ -38,6 +52,11 @@ static void pirn_bio_end_io(struct bio *bio)
 	int err;
 
 	if (likely(!bio->bi_status)) {
+		if (op->code == PIRN_OP_WRITE && pirn_cached(op)) {
+			op->written = true;
+			pirn_punt(op);
+			return;
+		}
 		pirn_complete(op, op->len);
 		return;
 	}
@@ -180,20 +199,6 @@ static __always_inline int pirn_check_data(const struct pirn_op *op)
 	if (unlikely(op->sqe_flags & PIRN_SQE_ATOMIC))
 		return pirn_check_atomic(op, size);
 	return min_t(u64, op->len, size - op->offset);
-}
-
-/*
- * Pages cached by somebody who opened the device without O_DIRECT.  Only an op
- * that meets one needs the file's own path; one look of udev at a partition
- * table must not cost all the others anything.
- */
-static bool pirn_cached(const struct pirn_op *op)
-{
-	struct address_space *mapping = op->target->mapping;
-
-	return unlikely(READ_ONCE(mapping->nrpages)) &&
-	       filemap_range_has_page(mapping, op->offset,
-				      op->offset + op->len - 1);
 }
 
 /* Returns false if the device had no room and the op is still the caller's. */

@@ -22,7 +22,6 @@
  * the worker does not have, and with it O_APPEND.  Its identity the worker takes
  * over.
  */
-#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/task_io_accounting_ops.h>
 #include <linux/uio.h>
@@ -41,6 +40,13 @@ static void pirn_file_end(struct pirn_op *op, ssize_t ret)
 {
 	if (pirn_file_refused(op, ret)) {
 		op->nowait = false;
+		pirn_punt(op);
+		return;
+	}
+	if (ret > 0 && op->code == PIRN_OP_WRITE &&
+	    S_ISBLK(file_inode(op->target->file)->i_mode) && pirn_cached(op)) {
+		op->len = ret;
+		op->written = true;
 		pirn_punt(op);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/user.h>
@@ -141,6 +142,7 @@ struct pirn_op {
 		u32		mode;		/* of FALLOCATE */
 	};
 	u32			result;		/* of a member: its slot */
+	bool			written;	/* only what is cached is left to do */
 	struct pirn_join	*join;		/* or NULL */
 	u64			began;		/* ns; 0: has no times, or was refused */
 	/* NULL until validated; what completion counts in done. */
@@ -354,6 +356,21 @@ u32 pirn_join_end(struct pirn_op *op, s32 res, u64 device,
 /* block.c */
 bool pirn_block_issue(struct pirn_op *op);		/* the submitter */
 bool pirn_block_retry(struct pirn_op *op);		/* worker */
+void pirn_block_written(struct pirn_op *op);		/* worker */
+
+/*
+ * Pages cached by somebody who opened the device without O_DIRECT.  Only an op
+ * that meets one needs the file's own path; one look of udev at a partition
+ * table must not cost all the others anything.
+ */
+static __always_inline bool pirn_cached(const struct pirn_op *op)
+{
+	struct address_space *mapping = op->target->mapping;
+
+	return unlikely(READ_ONCE(mapping->nrpages)) &&
+	       filemap_range_has_page(mapping, op->offset,
+				      op->offset + op->len - 1);
+}
 
 /* file.c */
 void pirn_file_issue(struct pirn_op *op);		/* the submitter */

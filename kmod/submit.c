@@ -89,6 +89,7 @@ static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
 	op->target = NULL;
 	op->slot = NULL;
 	op->nowait = false;
+	op->written = false;
 	op->code = READ_ONCE(sqe->op);
 	op->cookie = READ_ONCE(sqe->cookie);
 	op->offset = READ_ONCE(sqe->offset);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Path: the detour.  An op that has to block is punted to a workqueue, where it
- * is done on behalf of the thread that submitted it.  Two kinds come here: ops
- * the device had no room for, whose second bio block.c submits, and ops that wait
- * in the file's own code, which file.c calls.  Called by submit.c, block.c and
+ * is done on behalf of the thread that submitted it.  Three kinds come here: ops
+ * the device had no room for, whose second bio block.c submits, writes that met
+ * pages which came while they were under way, and ops that wait in the file's own
+ * code, which file.c calls.  Called by submit.c, block.c and
  * file.c, and hands back to the last two.
  */
 #include <linux/cred.h>
@@ -139,7 +140,9 @@ void pirn_op_work(struct work_struct *work)
 	own = get_cred(op->ident->cred);
 	cred = override_creds(own);
 	kthread_associate_blkcg(op->ident->blkcg);
-	if (!op->nowait || !pirn_block_retry(op))
+	if (unlikely(op->written))
+		pirn_block_written(op);
+	else if (!op->nowait || !pirn_block_retry(op))
 		pirn_file_work(op);
 	kthread_associate_blkcg(NULL);
 	revert_creds(cred);

@@ -7,6 +7,8 @@
 #include <linux/fs.h>
 #include <sys/swap.h>
 
+#include <sys/uio.h>
+
 #include "device.h"
 
 #define POOL (1 * MiB)
@@ -386,6 +388,42 @@ TEST(a_batch_completes_each_with_its_own)
 	rig_close(&rig);
 }
 
+/* -------------------------------------------------------------- coherence */
+
+/*
+ * Readahead of somebody who uses the cache meets a write that is under way: pages
+ * that came since the write was looked at may be older than it, and do not stay.
+ */
+TEST(pages_that_come_during_a_write_do_not_stay)
+{
+	char *page = aligned_alloc(PAGE, PAGE);
+	struct iovec iov = { page, PAGE };
+	char path[32];
+	struct rig rig;
+	uint64_t at;
+	int fd;
+
+	check(page);
+	slow_disk(1, 300000000, path);
+	rig_open(&rig, 4, 64 * KiB, path);
+	fd = must(open(path, O_RDONLY | O_CLOEXEC));
+	for (at = MiB; at < 48 * MiB; at += 8 * MiB) {
+		/* every other time the write goes through the device's own code */
+		if (at / MiB / 8 % 2)
+			check_eq(pread(fd, page, PAGE, (off_t)at), PAGE);
+		*next_sqe(&rig.ch) = io_sqe(PIRN_OP_WRITE, at, 0, PAGE);
+		check_eq(enter(&rig.ch, 1), 1);
+		nap_ms(100);
+		check_eq(posix_fadvise(fd, (off_t)at, PAGE, POSIX_FADV_WILLNEED), 0);
+		await_cqes(&rig.ch, 1);
+		check_eq(take_cqe(&rig.ch).res, PAGE);
+		must_fail(preadv2(fd, &iov, 1, (off_t)at, RWF_NOWAIT), EAGAIN);
+	}
+	close(fd);
+	free(page);
+	rig_close(&rig);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +438,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(random_content_on_nvme),
 		cmocka_unit_test(the_longest_op),
 		cmocka_unit_test(a_batch_completes_each_with_its_own),
+		cmocka_unit_test(pages_that_come_during_a_write_do_not_stay),
 	};
 
 	return run_program(argc, argv, "sqe", tests, array_size(tests));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 # Cached pages of the device are not looked for.
-# file: kmod/block.c
+# file: kmod/pirn.h
 # test: kmod io/coherent*
-/^static bool pirn_cached/,/^}/s/return unlikely(READ_ONCE(mapping->nrpages))/return 0/
+/bool pirn_cached/,/^}/s/return unlikely(READ_ONCE(mapping->nrpages))/return 0/

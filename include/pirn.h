@@ -222,6 +222,7 @@ struct pirn_core_stats {
 	uint64_t helped_would_block; /* aio: those that submission would wait in */
 	uint64_t orphans;	/* reads given up that have not ended, now */
 	uint64_t orphaned;	/* reads given up in all */
+	uint64_t helped_space;	/* by helper threads: pirn_fallocate(), pirn_discard() */
 };
 
 /* The current core's figures.  -EPERM, -EINVAL (size). */
@@ -488,6 +489,43 @@ PIRN_API ssize_t pirn_pwrite(struct pirn_file *file, const void *buf,
  * it: -EAGAIN, -ENOMEM when that core can make no fiber.  Parks.
  */
 PIRN_API int pirn_fsync(struct pirn_file *file);
+
+/*
+ * The same for what is needed to read it back: contents and length, not the times
+ * that stat() shows.  Syncs of both kinds are one queue, and an error of either
+ * stays.
+ */
+PIRN_API int pirn_fdatasync(struct pirn_file *file);
+
+/*
+ * Changes what the @bytes at @offset of a file open for writing hold, in one op of
+ * any length.  Both are multiples of pirn_block_bytes(), @bytes is not 0, and
+ * their sum is below 2^63, else -EINVAL.  Durable as a write is: by a later sync;
+ * until then a crash may leave any of it undone, block by block.  Park.
+ *
+ * pirn_fallocate(): @mode is of <linux/falloc.h>: 0 allocates blocks, and sets the
+ * length of a file that would be shorter; FALLOC_FL_ZERO_RANGE makes it read as
+ * zeroes, too; both with FALLOC_FL_KEEP_SIZE leave the length as it is;
+ * FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE gives blocks back: they read as
+ * zeroes.  A device cannot allocate.
+ *
+ * pirn_write_zeroes(): FALLOC_FL_ZERO_RANGE, by what means there are: of a device
+ * by a command, or by writing them.
+ *
+ * pirn_discard(): a block device may forget them.  What is read there is anything,
+ * another thing each time, until it is written again.
+ *
+ * -EOPNOTSUPP: another mode, a file for pirn_discard(), or what this file system or
+ * device cannot do; -EBADF: not open for writing; -EINVAL: it would pass the end of
+ * a device (with FALLOC_FL_KEEP_SIZE: begins there); -EBUSY: a device that is
+ * mounted or so; -ENOSPC, -EFBIG, -EPERM, -EIO and others as those of a write.
+ */
+PIRN_API int pirn_fallocate(struct pirn_file *file, int mode, uint64_t offset,
+			    uint64_t bytes);
+PIRN_API int pirn_write_zeroes(struct pirn_file *file, uint64_t offset,
+			       uint64_t bytes);
+PIRN_API int pirn_discard(struct pirn_file *file, uint64_t offset,
+			  uint64_t bytes);
 
 #ifdef __cplusplus
 }

@@ -279,7 +279,7 @@ static void aio_file_detach(struct pirn_core *core, int slot)
 static bool wants_helper(struct pirn_core *core, const struct pirn_op *op,
 			 long result)
 {
-	if (op->kind == PIRN_IO_FSYNC)
+	if (op->kind > PIRN_IO_WRITE)
 		return false;
 	if (result == -EOPNOTSUPP)
 		op->file->on[core->index].slot = BY_HELPER;
@@ -293,9 +293,10 @@ static void prepare(struct iocb *iocb, const struct pirn_op *op)
 	memset(iocb, 0, sizeof(*iocb));
 	iocb->aio_data = (uintptr_t)op;
 	iocb->aio_fildes = (__u32)op->file->handle;
-	if (op->kind == PIRN_IO_FSYNC) {
+	if (op->kind > PIRN_IO_WRITE) {
 		/* Done by a kernel worker; the same sync as io_uring's. */
-		iocb->aio_lio_opcode = IOCB_CMD_FSYNC;
+		iocb->aio_lio_opcode = op->kind == PIRN_IO_FSYNC ?
+				       IOCB_CMD_FSYNC : IOCB_CMD_FDSYNC;
 		return;
 	}
 	iocb->aio_lio_opcode = op->kind == PIRN_IO_READ ? IOCB_CMD_PREAD :
@@ -306,6 +307,13 @@ static void prepare(struct iocb *iocb, const struct pirn_op *op)
 	iocb->aio_offset = (__s64)op->offset;
 }
 
+/* Known from the start. */
+static bool is_for_helper(const struct pirn_op *op)
+{
+	return op->kind > PIRN_IO_FDATASYNC ||
+	       (op->file_slot == BY_HELPER && op->kind <= PIRN_IO_WRITE);
+}
+
 /* Stage 2: one op, one iocb. */
 static bool aio_queue(struct pirn_core *core, struct pirn_op *op)
 {
@@ -313,7 +321,7 @@ static bool aio_queue(struct pirn_core *core, struct pirn_op *op)
 
 	if (unlikely(core->in_flight >= a->depth))
 		return false;
-	if (op->file_slot == BY_HELPER && op->kind != PIRN_IO_FSYNC) {
+	if (is_for_helper(op)) {
 		pirn_host_io_help(core, &a->jobs, op);
 	} else {
 		if (unlikely(a->first + a->count == a->depth)) {

@@ -168,6 +168,9 @@ static void count(struct pirn_core_stats *stats, enum pirn_help why)
 	case PIRN_HELP_WOULD_BLOCK:
 		stats->helped_would_block++;
 		break;
+	case PIRN_HELP_SPACE:
+		stats->helped_space++;
+		break;
 	}
 }
 
@@ -220,6 +223,7 @@ static const char *const doing[] = {
 	[PIRN_HELP_SYNC] = "pirn_sync_dir",
 	[PIRN_HELP_BUFFERED] = "IO of a buffered file",
 	[PIRN_HELP_WOULD_BLOCK] = "IO by a helper thread",
+	[PIRN_HELP_SPACE] = "pirn_fallocate or pirn_discard",
 };
 
 void pirn_job_run(struct pirn_core *core, struct pirn_job *job,

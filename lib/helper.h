@@ -27,6 +27,7 @@ enum pirn_help {
 	PIRN_HELP_SYNC,
 	PIRN_HELP_BUFFERED,
 	PIRN_HELP_WOULD_BLOCK,
+	PIRN_HELP_SPACE,
 };
 
 /* Jobs on their way to the threads, first in first out; zeroed is empty. */

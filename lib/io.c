@@ -142,6 +142,11 @@ static inlined int op_run(struct pirn_core *core, struct pirn_op *op, bool first
 	return op->result;
 }
 
+int pirn_op_run(struct pirn_core *core, struct pirn_op *op)
+{
+	return op_run(core, op, true);
+}
+
 /* The first op in this core's own pool, and all in those of others. */
 static __attribute__((noinline)) int
 op_memory_attach(struct pirn_core *core, struct pirn_op *op, const void *buf,
@@ -435,16 +440,16 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
  * One sync of a file after the other, all on the core that opened it: of two at
  * the same time the kernel tells only one of an error.
  */
-static int fsync_at_home(void *arg)
+static int sync_at_home(struct pirn_file *file, enum pirn_op_kind kind)
 {
-	struct pirn_file *file = arg;
 	struct pirn_core *core = pirn_this_core;
-	struct pirn_op op = { .kind = PIRN_IO_FSYNC, .file = file };
+	struct pirn_op op = { .kind = kind, .file = file };
 	struct pirn_wait wait;
 	int err;
 
 	if (file->syncing) {
-		err = pirn_wait_named(core, "pirn_fsync", &file->sync_waiting,
+		err = pirn_wait_named(core, kind == PIRN_IO_FSYNC ?
+				      "pirn_fsync" : "pirn_fdatasync", &file->sync_waiting,
 				      &wait, NULL, PIRN_NEVER);
 		if (err)
 			return err;
@@ -470,7 +475,17 @@ static int fsync_at_home(void *arg)
 	return err;
 }
 
-int pirn_fsync(struct pirn_file *file)
+static int fsync_at_home(void *arg)
+{
+	return sync_at_home(arg, PIRN_IO_FSYNC);
+}
+
+static int fdatasync_at_home(void *arg)
+{
+	return sync_at_home(arg, PIRN_IO_FDATASYNC);
+}
+
+static int sync_file(struct pirn_file *file, int (*at_home)(void *file))
 {
 	struct pirn_core *core = pirn_this();
 	struct pirn_file_slot *on;
@@ -486,10 +501,9 @@ int pirn_fsync(struct pirn_file *file)
 	if (!err) {
 		on->busy++;
 		if (file->home == core->index)
-			err = fsync_at_home(file);
+			err = at_home(file);
 		else
-			err = pirn_call(file->home, fsync_at_home, file,
-					&result);
+			err = pirn_call(file->home, at_home, file, &result);
 		on->busy--;
 		if (!err)
 			err = result;
@@ -500,4 +514,14 @@ int pirn_fsync(struct pirn_file *file)
 	if (err == -ECANCELED || err == -ETIMEDOUT)
 		return pirn_fail_plain(core, err);
 	return err ? lost_before(core, err) : 0;
+}
+
+int pirn_fsync(struct pirn_file *file)
+{
+	return sync_file(file, fsync_at_home);
+}
+
+int pirn_fdatasync(struct pirn_file *file)
+{
+	return sync_file(file, fdatasync_at_home);
 }

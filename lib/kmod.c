@@ -7,9 +7,8 @@
  * CQEs the kernel published, from interrupt context as a rule, by loading the
  * tail; the ordering is told in <linux/pirn.h>.
  *
- * Files are attached when they are opened, and what the module cannot do with one
- * is told there.  Those opened buffered are no targets: helper threads do their IO
- * (host_io.c).
+ * Files are attached when they are opened.  Those opened buffered are no targets:
+ * helper threads do their IO (host_io.c).
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -340,9 +339,8 @@ static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
 			  const char *path, int flags, mode_t mode)
 {
 	char why[sizeof(core->reason)];
-	int err;
+	int err = pirn_host_open(core, file, path, flags & ~O_TRUNC, mode);
 
-	err = pirn_host_open(core, file, path, flags & ~O_TRUNC, mode);
 	if (err)
 		return err;
 	err = pirn_file_attach(core, file);
@@ -368,6 +366,9 @@ static inlined void put_sqe(struct pirn_core *core, const struct pirn_op *op)
 		[PIRN_IO_READ] = PIRN_OP_READ,
 		[PIRN_IO_WRITE] = PIRN_OP_WRITE,
 		[PIRN_IO_FSYNC] = PIRN_OP_FSYNC,
+		[PIRN_IO_FDATASYNC] = PIRN_OP_FDATASYNC,
+		[PIRN_IO_FALLOCATE] = PIRN_OP_FALLOCATE,
+		[PIRN_IO_DISCARD] = PIRN_OP_DISCARD,
 	};
 	struct kmod *k = core->backend;
 	struct pirn_sqe *sqe;
@@ -377,15 +378,18 @@ static inlined void put_sqe(struct pirn_core *core, const struct pirn_op *op)
 	sqe->op = code[op->kind];
 	sqe->target = (uint16_t)op->file_slot;
 	sqe->cookie = (uintptr_t)op;
-	if (op->kind != PIRN_IO_FSYNC) {
+	sqe->offset = op->offset;
+	if (likely(op->kind <= PIRN_IO_WRITE)) {
 		sqe->pool = (uint16_t)op->pool_slot;
-		sqe->offset = op->offset;
 		sqe->pool_offset = op->pool_offset;
 		sqe->len = op->bytes;
 		if (op->dsync)
 			sqe->flags |= PIRN_SQE_DSYNC;
 		if (op->file->flags & PIRN_O_RANDOM)
 			sqe->flags |= PIRN_SQE_NOMERGE;
+	} else {
+		sqe->bytes = op->range;
+		sqe->mode = op->mode;
 	}
 	k->sq_tail++;
 	core->queued++;
@@ -398,9 +402,8 @@ static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 	if (unlikely(core->in_flight >= core->rt->opt.io_depth))
 		return false;
 	if (unlikely(op->file_slot == BY_HELPER)) {
-		struct kmod *k = core->backend;
-
-		pirn_host_io_help(core, &k->jobs, op);
+		pirn_host_io_help(core, &((struct kmod *)core->backend)->jobs,
+				  op);
 		core->queued++;
 	} else {
 		put_sqe(core, op);
@@ -411,11 +414,10 @@ static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 /* How many from the first on the kernel can let end together. */
 static uint32_t before_helped(struct pirn_op **ops, uint32_t nr)
 {
-	uint32_t i = 0;
-
-	while (i < nr && ops[i]->file_slot != BY_HELPER)
-		i++;
-	return i;
+	for (uint32_t i = 0; i < nr; i++)
+		if (ops[i]->file_slot == BY_HELPER)
+			return i;
+	return nr;
 }
 
 /*

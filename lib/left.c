@@ -13,6 +13,9 @@ static const char *const op_names[] = {
 	[PIRN_IO_READ] = "pirn_pread",
 	[PIRN_IO_WRITE] = "pirn_pwrite",
 	[PIRN_IO_FSYNC] = "pirn_fsync",
+	[PIRN_IO_FDATASYNC] = "pirn_fdatasync",
+	[PIRN_IO_FALLOCATE] = "pirn_fallocate",
+	[PIRN_IO_DISCARD] = "pirn_discard",
 };
 
 /* What it stopped in: a wait says so, calls and IO have a record. */

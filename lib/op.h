@@ -9,7 +9,16 @@
 
 /* ----------------------------------------------------------------- io.c */
 
-enum pirn_op_kind { PIRN_IO_READ, PIRN_IO_WRITE, PIRN_IO_FSYNC };
+/* Those after WRITE move no data. */
+enum pirn_op_kind {
+	PIRN_IO_READ,
+	PIRN_IO_WRITE,
+	PIRN_IO_FSYNC,
+	PIRN_IO_FDATASYNC,
+	PIRN_IO_FALLOCATE,
+	PIRN_IO_DISCARD,
+	PIRN_IO_KINDS
+};
 
 /* Who is told that an op has ended. */
 enum pirn_op_ends {
@@ -33,10 +42,16 @@ struct pirn_op {
 	struct pirn_file *file;
 	void *buf;
 	uint64_t offset;		/* in the file */
-	uint32_t bytes;
+	union {
+		uint32_t bytes;
+		uint32_t mode;		/* FALLOCATE: FALLOC_FL_* */
+	};
 	int32_t file_slot;		/* what the backend calls file and pool */
 	int32_t pool_slot;
-	uint64_t pool_offset;
+	union {
+		uint64_t pool_offset;
+		uint64_t range;		/* bytes; FALLOCATE, DISCARD */
+	};
 	uint8_t kind;
 	bool dsync;
 	uint8_t ends;			/* enum pirn_op_ends */
@@ -77,6 +92,11 @@ void pirn_op_batch(struct pirn_core *core);
  */
 int pirn_op_prepare(struct pirn_core *core, struct pirn_op *op, void *buf,
 		    size_t bytes, uint64_t offset);
+/*
+ * Parks until it has ended; its result.  With op->refused it was never issued,
+ * because its scope has ended.
+ */
+int pirn_op_run(struct pirn_core *core, struct pirn_op *op);
 int pirn_read_check(struct pirn_core *core, const struct pirn_file *file);
 int pirn_write_check(struct pirn_core *core, const struct pirn_file *file);
 /* An error of a device, which must not be taken for the end of a scope. */

@@ -6,6 +6,7 @@
  *   sim.c        the world and its nodes: start, run, end, crash
  *   sim_core.c   the backend: turns, sleep, clock, where ops come in
  *   sim_io.c     an op from submission to completion
+ *   sim_space.c  the same, of those that move no data: zeros, discards
  *   sim_data.c   what files hold: pages, and writes that are not durable
  *   sim_crash.c  what of that is durable after a sync, and left after a crash
  *   sim_names.c  names, and files as the library opens them
@@ -107,9 +108,10 @@ struct sim_piece {
 	struct sim_piece *newer;	/* of the same page */
 	struct sim_piece *older;
 	struct sim_record *record;
-	struct sim_page *page;		/* as the write left it */
+	struct sim_page *page;		/* as the write left it; NULL: zeros */
 	uint64_t index;			/* of the page in its file */
 	uint8_t sectors;		/* that it wrote, and no durable one later */
+	bool vague;			/* a discard: what they hold is anything */
 };
 
 /* A write or change of length that is not durable. */
@@ -124,6 +126,7 @@ struct sim_record {
 	uint64_t bytes;
 	uint64_t end;			/* how long the file is then, at least */
 	bool truncate;
+	bool empty;			/* zeros, a discard: no data in the cache */
 	bool pooled;
 	uint32_t pieces;
 	struct sim_piece piece[];
@@ -134,6 +137,8 @@ struct sim_slot {
 	struct sim_page *durable;
 	struct sim_piece *newest;	/* of those not durable */
 	uint8_t bad;			/* sectors that cannot be read */
+	uint8_t vague;			/* and those discarded, */
+	uint8_t durable_vague;		/* and of the durable page */
 	bool imported;			/* the host's file was looked at */
 };
 
@@ -164,9 +169,14 @@ struct sim_slot *sim_slot(struct sim_file *file, uint64_t index, bool make);
 void sim_data_read(struct sim_file *file, void *buf, uint64_t offset,
 		   uint64_t bytes);
 bool sim_data_bad(struct sim_file *file, uint64_t offset, uint64_t bytes);
-/* Writes what readers then see; the record of it, not done. */
+/* Writes what readers then see; the record of it, not done.  @buf NULL: zeros. */
 struct sim_record *sim_data_write(struct sim_file *file, const void *buf,
 				  uint64_t offset, uint64_t bytes);
+/* What readers see there is then anything: the record of it, not done. */
+struct sim_record *sim_data_discard(struct sim_file *file, uint64_t offset,
+				    uint64_t bytes);
+/* Makes it longer, by zeros: the record of it, done. */
+void sim_data_extend(struct sim_file *file, uint64_t bytes);
 void sim_data_truncate(struct sim_file *file, uint64_t bytes);
 struct sim_page *sim_page_get(struct pirn_sim *sim);
 void sim_page_put(struct pirn_sim *sim, struct sim_page *page);
@@ -242,15 +252,16 @@ struct sim_io {
 	uint64_t offset;
 	uint64_t ends;			/* when it is to complete */
 	uint64_t done;			/* a sync covers what completed by then */
-	uint32_t bytes;
+	uint64_t bytes;
 	int32_t result;
 	uint8_t kind;
+	uint8_t mode;			/* FALLOC_FL_*, of those there are */
 	bool dsync;
 	bool fails;			/* -EIO was chosen */
 	bool lies;
 };
 
-enum { SIM_IO_NAME = 3 };		/* beyond enum pirn_op_kind */
+enum { SIM_IO_NAME = PIRN_IO_KINDS };	/* beyond enum pirn_op_kind */
 
 /* A core as the world sees it. */
 struct sim_core {
@@ -272,6 +283,10 @@ void sim_core_wake(struct sim_core *sc, uint64_t when);
 void sim_io_submit(struct sim_io *io);
 void sim_io_capture(struct sim_io *io);
 void sim_io_complete(struct sim_io *io);
+/* sim_space.c: the stages of FALLOCATE and DISCARD. */
+void sim_space_submit(struct pirn_sim *sim, struct sim_io *io);
+void sim_space_capture(struct pirn_sim *sim, struct sim_io *io);
+void sim_space_complete(struct pirn_sim *sim, struct sim_io *io);
 void sim_core_submit(struct sim_core *sc);
 /* Parks the fiber for as long as an op takes. */
 void sim_core_delay(struct pirn_core *core);

@@ -140,8 +140,9 @@ static bool sim_queue(struct pirn_core *core, struct pirn_op *op)
 	io->op = op;
 	io->file = (struct sim_file *)op->file->handle;
 	io->kind = op->kind;
-	io->offset = op->kind == PIRN_IO_FSYNC ? 0 : op->offset;
-	io->bytes = op->kind == PIRN_IO_FSYNC ? 0 : op->bytes;
+	io->offset = op->offset;
+	io->bytes = op->kind <= PIRN_IO_WRITE ? op->bytes : op->range;
+	io->mode = op->kind <= PIRN_IO_WRITE ? 0 : (uint8_t)op->mode;
 	io->dsync = op->kind == PIRN_IO_WRITE && op->dsync;
 	io->next = NULL;
 	*(sc->queued ? &sc->queued_last->next : &sc->queued) = io;
@@ -204,6 +205,7 @@ void sim_core_delay(struct pirn_core *core)
 	io->kind = SIM_IO_NAME;
 	io->offset = 0;
 	io->bytes = 0;
+	io->mode = 0;
 	io->dsync = false;
 	core->in_flight++;
 	sim_io_submit(io);

@@ -24,7 +24,8 @@ static void piece_remove(struct sim_record *record, struct sim_piece *piece)
 
 static void record_end(struct sim_record *record)
 {
-	record->file->node->unsynced -= record->bytes;
+	if (!record->empty)
+		record->file->node->unsynced -= record->bytes;
 	sim_record_free(record);
 }
 
@@ -35,25 +36,40 @@ void sim_record_drop(struct sim_record *record)
 	record_end(record);
 }
 
+/* @from NULL: zeros. */
+static void copy_sectors(char *to, const struct sim_page *from, uint8_t sectors)
+{
+	for (uint32_t s = 0; s < SIM_SECTORS; s++) {
+		char *at = to + s * SIM_SECTOR;
+
+		if (!(sectors & 1u << s))
+			continue;
+		if (from)
+			memcpy(at, from->data + s * SIM_SECTOR, SIM_SECTOR);
+		else
+			memset(at, 0, SIM_SECTOR);
+	}
+}
+
 static void piece_keep(struct sim_record *record, struct sim_piece *piece)
 {
 	struct sim_slot *slot = sim_slot(record->file, piece->index, true);
 	struct pirn_sim *sim = record->file->node->sim;
 	struct sim_piece *older;
 
-	if (piece->sectors == 0xff) {
+	if (piece->vague) {
+		slot->durable_vague |= piece->sectors;
+	} else if (piece->sectors == 0xff) {
 		sim_page_put(sim, slot->durable);
 		slot->durable = piece->page;
-		piece->page->refs++;
+		if (piece->page)
+			piece->page->refs++;
 	} else if (piece->sectors) {
-		char *to = sim_page_own(sim, &slot->durable)->data;
-
-		for (uint32_t s = 0; s < SIM_SECTORS; s++)
-			if (piece->sectors & 1u << s)
-				memcpy(to + s * SIM_SECTOR,
-				       piece->page->data + s * SIM_SECTOR,
-				       SIM_SECTOR);
+		copy_sectors(sim_page_own(sim, &slot->durable)->data,
+			     piece->page, piece->sectors);
 	}
+	if (!piece->vague)
+		slot->durable_vague &= (uint8_t)~piece->sectors;
 	for (older = piece->older; older; older = older->older)
 		older->sectors &= (uint8_t)~piece->sectors;
 	piece_remove(record, piece);
@@ -166,7 +182,7 @@ static bool may_tear(const struct crash *crash, const struct sim_record *record,
 
 	if (block < SIM_SECTOR)
 		block = SIM_SECTOR;
-	if (record->truncate || record->from / block ==
+	if (!record->pieces || record->from / block ==
 				(record->from + record->bytes - 1) / block)
 		return false;
 	return crash->reordered || !record->done ||
@@ -210,6 +226,7 @@ static void forget(struct sim_file *file)
 		for (uint32_t i = 0; file->chunk[c] && i < SIM_CHUNK; i++) {
 			struct sim_slot *slot = &file->chunk[c][i];
 
+			slot->vague = slot->durable_vague;
 			if (slot->seen == slot->durable)
 				continue;
 			sim_page_put(sim, slot->seen);

@@ -269,6 +269,23 @@ static inline uint8_t sectors_of(uint32_t from, uint32_t bytes)
 	return (uint8_t)((2u << last) - (1u << first));
 }
 
+/* What was discarded is what it was, zeros or rubbish, a sector at a time. */
+static void read_vague(struct pirn_sim *sim, char *to, uint32_t at, uint32_t n,
+		       uint8_t vague)
+{
+	while (n) {
+		uint32_t room = SIM_SECTOR - at % SIM_SECTOR;
+		uint32_t part = n < room ? n : room;
+		uint64_t r = sim_next(&sim->disk);
+
+		if (vague & 1u << at / SIM_SECTOR && r % 3)
+			memset(to, r % 3 == 1 ? 0 : (int)(r >> 32 & 0xff), part);
+		to += part;
+		at += part;
+		n -= part;
+	}
+}
+
 void sim_data_read(struct sim_file *file, void *buf, uint64_t offset,
 		   uint64_t bytes)
 {
@@ -283,6 +300,8 @@ void sim_data_read(struct sim_file *file, void *buf, uint64_t offset,
 			memcpy(to, slot->seen->data + at, n);
 		else
 			memset(to, 0, n);
+		if (unlikely(slot && slot->vague))
+			read_vague(file->node->sim, to, at, n, slot->vague);
 		to += n;
 		offset += n;
 		bytes -= n;
@@ -304,24 +323,9 @@ bool sim_data_bad(struct sim_file *file, uint64_t offset, uint64_t bytes)
 	return false;
 }
 
-static void write_page(struct sim_file *file, struct sim_slot *slot,
-		       struct sim_piece *piece, const char *from, uint32_t at,
-		       uint32_t n)
+/* The newest of its page. */
+static void piece_add(struct sim_slot *slot, struct sim_piece *piece)
 {
-	struct pirn_sim *sim = file->node->sim;
-
-	if (n == PIRN_PAGE) {
-		sim_page_put(sim, slot->seen);
-		slot->seen = sim_page_get(sim);
-	} else {
-		sim_page_own(sim, &slot->seen);
-	}
-	memcpy(slot->seen->data + at, from, n);
-	piece->page = slot->seen;
-	piece->page->refs++;
-	piece->sectors = sectors_of(at, n);
-	slot->bad &= (uint8_t)~piece->sectors;
-
 	piece->newer = NULL;
 	piece->older = slot->newest;
 	if (slot->newest)
@@ -329,34 +333,108 @@ static void write_page(struct sim_file *file, struct sim_slot *slot,
 	slot->newest = piece;
 }
 
-struct sim_record *sim_data_write(struct sim_file *file, const void *buf,
-				  uint64_t offset, uint64_t bytes)
+/* [at, at + n) of a page becomes what is at @from; NULL: zeros. */
+static void write_page(struct sim_file *file, struct sim_slot *slot,
+		       struct sim_piece *piece, const char *from, uint32_t at,
+		       uint32_t n)
+{
+	struct pirn_sim *sim = file->node->sim;
+
+	if (n < PIRN_PAGE) {
+		sim_page_own(sim, &slot->seen);
+	} else {
+		sim_page_put(sim, slot->seen);
+		slot->seen = from ? sim_page_get(sim) : NULL;
+	}
+	if (from)
+		memcpy(slot->seen->data + at, from, n);
+	else if (slot->seen)
+		memset(slot->seen->data + at, 0, n);
+	piece->page = slot->seen;
+	if (piece->page)
+		piece->page->refs++;
+	piece->vague = false;
+	slot->bad &= (uint8_t)~piece->sectors;
+	slot->vague &= (uint8_t)~piece->sectors;
+}
+
+/* The record of a change, its pieces without what they hold. */
+static struct sim_record *record_of(struct sim_file *file, uint64_t offset,
+				    uint64_t bytes)
 {
 	uint64_t first = offset / PIRN_PAGE;
 	uint64_t last = (offset + bytes - 1) / PIRN_PAGE;
-	uint32_t pieces = (uint32_t)(last - first) + 1;
-	struct sim_record *record = sim_record_make(file, pieces);
-	const char *from = buf;
+	struct sim_record *record;
 
+	record = sim_record_make(file, (uint32_t)(last - first) + 1);
 	record->from = offset;
 	record->bytes = bytes;
 	record->end = offset + bytes;
-	file->node->unsynced += bytes;
-	for (uint32_t i = 0; i < pieces; i++) {
-		struct sim_slot *slot = sim_slot(file, first + i, true);
+	for (uint32_t i = 0; i < record->pieces; i++) {
 		uint32_t n = in_page(offset, bytes);
 
 		record->piece[i].record = record;
 		record->piece[i].index = first + i;
-		write_page(file, slot, &record->piece[i], from,
+		record->piece[i].sectors =
+			sectors_of((uint32_t)(offset % PIRN_PAGE), n);
+		offset += n;
+		bytes -= n;
+	}
+	return record;
+}
+
+struct sim_record *sim_data_write(struct sim_file *file, const void *buf,
+				  uint64_t offset, uint64_t bytes)
+{
+	struct sim_record *record = record_of(file, offset, bytes);
+	const char *from = buf;
+
+	record->empty = !buf;
+	if (buf)
+		file->node->unsynced += bytes;
+	for (uint32_t i = 0; i < record->pieces; i++) {
+		struct sim_piece *piece = &record->piece[i];
+		struct sim_slot *slot = sim_slot(file, piece->index, true);
+		uint32_t n = in_page(offset, bytes);
+
+		write_page(file, slot, piece, from,
 			   (uint32_t)(offset % PIRN_PAGE), n);
-		from += n;
+		piece_add(slot, piece);
+		if (from)
+			from += n;
 		offset += n;
 		bytes -= n;
 	}
 	if (record->end > file->bytes)
 		file->bytes = record->end;
 	return record;
+}
+
+struct sim_record *sim_data_discard(struct sim_file *file, uint64_t offset,
+				    uint64_t bytes)
+{
+	struct sim_record *record = record_of(file, offset, bytes);
+
+	record->empty = true;
+	for (uint32_t i = 0; i < record->pieces; i++) {
+		struct sim_piece *piece = &record->piece[i];
+		struct sim_slot *slot = sim_slot(file, piece->index, true);
+
+		piece->page = NULL;
+		piece->vague = true;
+		slot->vague |= piece->sectors;
+		piece_add(slot, piece);
+	}
+	return record;
+}
+
+void sim_data_extend(struct sim_file *file, uint64_t bytes)
+{
+	struct sim_record *record = sim_record_make(file, 0);
+
+	record->end = bytes;
+	record->done = ++file->node->done;
+	file->bytes = bytes;
 }
 
 /* What is seen beyond a new, lesser length is zeros. */

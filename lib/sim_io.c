@@ -47,7 +47,9 @@ static const char *kind_name(uint32_t kind)
 {
 	static const char *const names[] = {
 		[PIRN_IO_READ] = "read", [PIRN_IO_WRITE] = "write",
-		[PIRN_IO_FSYNC] = "sync", [SIM_IO_NAME] = "names",
+		[PIRN_IO_FSYNC] = "sync", [PIRN_IO_FDATASYNC] = "datasync",
+		[PIRN_IO_FALLOCATE] = "fallocate",
+		[PIRN_IO_DISCARD] = "discard", [SIM_IO_NAME] = "names",
 	};
 
 	return names[kind];
@@ -58,10 +60,20 @@ static void say(const struct sim_io *io, const char *stage)
 	struct sim_node *node = sim_node_of(io->core);
 
 	sim_log(node->sim, node, (int)io->core->index,
-		"%s %s%s: file %llu %llu+%u", stage, kind_name(io->kind),
+		"%s %s%s: file %llu %llu+%llu", stage, kind_name(io->kind),
 		io->dsync ? " dsync" : "",
 		io->file ? (unsigned long long)io->file->id : 0ull,
-		(unsigned long long)io->offset, io->bytes);
+		(unsigned long long)io->offset, (unsigned long long)io->bytes);
+}
+
+static bool is_sync(const struct sim_io *io)
+{
+	return io->kind == PIRN_IO_FSYNC || io->kind == PIRN_IO_FDATASYNC;
+}
+
+static bool is_space(const struct sim_io *io)
+{
+	return io->kind == PIRN_IO_FALLOCATE || io->kind == PIRN_IO_DISCARD;
 }
 
 /* ----------------------------------------------------------------- submit */
@@ -86,7 +98,7 @@ static int write_refused(struct pirn_sim *sim, struct sim_io *io)
 		if (io->offset >= file->bytes)
 			return -ENOSPC;
 		if (end > file->bytes)
-			io->bytes = (uint32_t)(file->bytes - io->offset);
+			io->bytes = file->bytes - io->offset;
 		return 0;
 	}
 	if (end > SIM_MAX_FILE)
@@ -131,8 +143,10 @@ void sim_io_submit(struct sim_io *io)
 		submit_read(sim, io);
 	else if (io->kind == PIRN_IO_WRITE)
 		submit_write(sim, io);
-	else if (io->kind == PIRN_IO_FSYNC)
+	else if (is_sync(io))
 		submit_sync(sim, io);
+	else if (is_space(io))
+		sim_space_submit(sim, io);
 	io->ends = sim->now + duration(node);
 	at = io->ends;
 	if (io->event.kind == SIM_CAPTURE)
@@ -143,7 +157,9 @@ void sim_io_submit(struct sim_io *io)
 		     (uint64_t)io->core->index << 16 | (uint64_t)io->kind << 1 |
 		     io->dsync);
 	sim_mix(sim, io->offset);
-	sim_mix(sim, (io->file ? io->file->id << 32 : 0) | io->bytes);
+	sim_mix(sim, (io->file ? io->file->id << 32 : 0) ^ io->bytes);
+	if (is_space(io))
+		sim_mix(sim, io->mode);
 	say(io, "submit");
 }
 
@@ -162,10 +178,9 @@ static uint64_t misdirect(struct pirn_sim *sim, const struct sim_io *io)
 	       file->block_bytes;
 }
 
-void sim_io_capture(struct sim_io *io)
+static void capture_write(struct pirn_sim *sim, struct sim_io *io)
 {
 	struct sim_file *file = io->file;
-	struct pirn_sim *sim = file->node->sim;
 	uint64_t offset = io->offset, bytes = io->bytes;
 
 	if (io->fails) {
@@ -179,6 +194,16 @@ void sim_io_capture(struct sim_io *io)
 	sim_mix_bytes(sim, io->op->buf, bytes);
 	if (bytes)
 		io->record = sim_data_write(file, io->op->buf, offset, bytes);
+}
+
+void sim_io_capture(struct sim_io *io)
+{
+	struct pirn_sim *sim = io->file->node->sim;
+
+	if (is_space(io))
+		sim_space_capture(sim, io);
+	else
+		capture_write(sim, io);
 	say(io, "capture");
 	io->event.kind = SIM_COMPLETE;
 	sim_event_add(sim, &io->event, io->ends);
@@ -256,8 +281,10 @@ void sim_io_complete(struct sim_io *io)
 		complete_read(sim, io);
 	else if (io->kind == PIRN_IO_WRITE)
 		complete_write(sim, io);
-	else if (io->kind == PIRN_IO_FSYNC)
+	else if (is_sync(io))
 		complete_sync(sim, io);
+	else if (is_space(io))
+		sim_space_complete(sim, io);
 	node->in_flight--;
 	sim_mix(sim, sim->now);
 	sim_mix(sim, (uint64_t)io->core->index << 32 | (uint32_t)io->result);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "helper.h"
 #include "lib.h"
 #include "sanitizer.h"
 
@@ -42,6 +43,7 @@ struct uring {
 	uint8_t file_used[FILE_SLOTS];
 	int fd[FILE_SLOTS];	/* for slots of files that are not registered */
 	uint8_t sqe_flags;	/* FIXED_FILE: the table of files exists */
+	struct pirn_jobs jobs;	/* for the helpers, at the next enter */
 };
 
 static int probe_error(int err, char *why, size_t why_bytes)
@@ -238,25 +240,38 @@ static void uring_file_detach(struct pirn_core *core, int slot)
 
 /* ------------------------------------------------------------------- path */
 
-static void prepare(struct uring *u, struct io_uring_sqe *sqe,
-		    const struct pirn_op *op)
+static void prepare_data(struct io_uring_sqe *sqe, const struct pirn_op *op,
+			 int fd)
 {
 	static const uint8_t opcode[][2] = {	/* [kind][fixed] */
 		[PIRN_IO_READ] = { IORING_OP_READ, IORING_OP_READ_FIXED },
 		[PIRN_IO_WRITE] = { IORING_OP_WRITE, IORING_OP_WRITE_FIXED },
-		[PIRN_IO_FSYNC] = { IORING_OP_FSYNC, IORING_OP_FSYNC },
 	};
 	bool fixed = op->pool_slot != UNREGISTERED;
-	int fd = op->file_slot;
 
-	if (unlikely(!u->sqe_flags))
-		fd = u->fd[fd];
 	io_uring_prep_rw(opcode[op->kind][fixed], sqe, fd, op->buf, op->bytes,
 			 op->offset);
 	if (likely(fixed))
 		sqe->buf_index = (uint16_t)op->pool_slot;
 	if (op->dsync)
 		sqe->rw_flags = RWF_DSYNC;
+}
+
+static void prepare(struct uring *u, struct io_uring_sqe *sqe,
+		    const struct pirn_op *op)
+{
+	int fd = op->file_slot;
+
+	if (unlikely(!u->sqe_flags))
+		fd = u->fd[fd];
+	if (likely(op->kind <= PIRN_IO_WRITE))
+		prepare_data(sqe, op, fd);
+	else if (op->kind == PIRN_IO_FALLOCATE)
+		io_uring_prep_fallocate(sqe, fd, (int)op->mode,
+					(off_t)op->offset, (off_t)op->range);
+	else
+		io_uring_prep_fsync(sqe, fd, op->kind == PIRN_IO_FDATASYNC ?
+				    IORING_FSYNC_DATASYNC : 0);
 	sqe->flags = u->sqe_flags;
 	io_uring_sqe_set_data64(sqe, (uintptr_t)op);
 }
@@ -268,6 +283,12 @@ static bool uring_queue(struct pirn_core *core, struct pirn_op *op)
 
 	if (core->in_flight >= u->depth)
 		return false;
+	/* The kernels that have an opcode for it are few. */
+	if (unlikely(op->kind == PIRN_IO_DISCARD)) {
+		pirn_host_io_help(core, &u->jobs, op);
+		core->queued++;
+		return true;
+	}
 	sqe = io_uring_get_sqe(&u->ring);
 	if (!sqe)
 		return false;
@@ -360,6 +381,8 @@ static void uring_enter(struct pirn_core *core, bool wait, uint64_t deadline)
 	struct uring *u = core->backend;
 	int err;
 
+	if (unlikely(u->jobs.count))
+		pirn_helpers_give(core, &u->jobs);
 	core->stats.enters++;
 	core->stats.seen_without_enter += cq_tail(u) - u->cq_seen;
 	if (wait && !u->wake_armed)

@@ -42,7 +42,7 @@ struct pirn_sim;
 enum pirn_sim_fault {
 	/* An op fails with -EIO.  Of a failed write any part may be written. */
 	PIRN_SIM_EIO_READ,	/* eio_read [1,000]; a read */
-	PIRN_SIM_EIO_WRITE,	/* eio_write [1,000]; a write */
+	PIRN_SIM_EIO_WRITE,	/* eio_write [1,000]; a write, of zeros too; a discard */
 	/*
 	 * eio_fsync [10,000]; a sync.  Of what it would have made durable each
 	 * write is durable or never will be, whatever later syncs say.
@@ -70,7 +70,7 @@ enum pirn_sim_fault {
 	/* latent [1,000]; of a write one sector is -EIO to read till rewritten */
 	PIRN_SIM_LATENT,
 	PIRN_SIM_LYING_FLUSH,	/* lying_flush [100,000]; a sync that does nothing */
-	PIRN_SIM_ENOSPC,	/* enospc [1,000]; a write that makes a file longer */
+	PIRN_SIM_ENOSPC,	/* enospc [1,000]; a write that makes a file longer, an allocation */
 	PIRN_SIM_SLOW,		/* slow [10,000]; an op takes up to slow_ns longer */
 	PIRN_SIM_HANG,		/* hang [100]; at an op the node's disks stop for hang_ns */
 	PIRN_SIM_STUCK,		/* stuck [1,000]; a core gets no turn for stuck_ns */

@@ -117,7 +117,9 @@ static bool advance(struct pirn_timers *timers, uint64_t now)
 
 /*
  * Fires what is due, in the order of deadlines and for equal ones of arming;
- * timers armed for a time already past come first, in the order of arming.
+ * timers armed for a time already past come first, in the order of arming.  Those
+ * that fire() itself arms for such a time are among them: `next`, which advance()
+ * sets, is of the buckets above only.
  */
 void pirn_timers_expire(struct pirn_core *core, uint64_t now)
 {
@@ -126,12 +128,12 @@ void pirn_timers_expire(struct pirn_core *core, uint64_t now)
 	struct pirn_timer *timer;
 
 	while (now >= timers->next) {
-		if (past->next != past) {
+		while (past->next != past) {
 			list_take(&due, past);
 			while ((timer = list_pop(&due)))
 				timer->fire(core, timer);
 		}
-		if (!advance(timers, now) && past->next == past)
+		if (!advance(timers, now))
 			return;
 	}
 }

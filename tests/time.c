@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "backend.h"
 #include "helpers.h"
 
 #define MS 1000000u
@@ -274,6 +275,64 @@ TEST(a_call_wakes_a_core_that_sleeps)
 	run_on_cores(&opt, asleep, NULL);
 }
 
+/* ------------------------------------------------- timers that arm a timer */
+
+static struct pirn_core timers_core;
+static struct pirn_timer first_timer, second_timer, third_timer;
+static unsigned int fired, second_at, third_at;
+
+static void fire_third(struct pirn_core *core, struct pirn_timer *timer)
+{
+	(void)core;
+	(void)timer;
+	third_at = ++fired;
+}
+
+static void fire_second(struct pirn_core *core, struct pirn_timer *timer)
+{
+	(void)core;
+	(void)timer;
+	second_at = ++fired;
+}
+
+/* For a time long past, when the last timer that is due fires. */
+static void fire_first(struct pirn_core *core, struct pirn_timer *timer)
+{
+	(void)timer;
+	fired++;
+	second_timer.when = 500;
+	second_timer.fire = fire_second;
+	pirn_timer_arm(&core->timers, &second_timer);
+}
+
+static void expire_with(bool later)
+{
+	fired = second_at = third_at = 0;
+	pirn_timers_start(&timers_core.timers, 1000);
+	first_timer.when = 2000;
+	first_timer.fire = fire_first;
+	pirn_timer_arm(&timers_core.timers, &first_timer);
+	third_timer.when = 1 << 20;
+	third_timer.fire = fire_third;
+	if (later)
+		pirn_timer_arm(&timers_core.timers, &third_timer);
+	pirn_timers_expire(&timers_core, 1999);
+	check_eq(fired, 0);
+	pirn_timers_expire(&timers_core, 3000);
+	check_eq(second_at, 2);
+	check_eq(fired, 2);
+	check(!pirn_timer_armed(&second_timer));
+	pirn_timers_expire(&timers_core, 2 << 20);
+	check_eq(third_at, later ? 3 : 0);
+	check_eq(timers_core.timers.next, UINT64_MAX);
+}
+
+TEST(a_timer_that_fires_may_arm_one_for_the_past)
+{
+	expire_with(false);
+	expire_with(true);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +344,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_sleep_ends_while_others_are_runnable),
 		cmocka_unit_test(a_sleep_ends_while_another_core_is_busy),
 		cmocka_unit_test(a_call_wakes_a_core_that_sleeps),
+		cmocka_unit_test(a_timer_that_fires_may_arm_one_for_the_past),
 	};
 
 	return run_program(argc, argv, "time", tests, array_size(tests));

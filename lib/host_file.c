@@ -38,7 +38,14 @@ static int file_job_run(struct pirn_core *core, struct file_job *job,
 	job->why[0] = '\0';
 	job->result = 0;
 	pirn_job_run(core, &job->job, why);
-	return job->result ? pirn_fail(core, job->result, "%s", job->why) : 0;
+	if (!job->result)
+		return 0;
+	/* With these the library says that a scope has ended. */
+	if (job->result == -ETIMEDOUT || job->result == -ECANCELED)
+		return pirn_fail(core, -EIO, "the file system gave up: %s",
+				 job->why[0] ? job->why :
+					       strerror(-job->result));
+	return pirn_fail(core, job->result, "%s", job->why);
 }
 
 __attribute__((format(printf, 3, 4)))

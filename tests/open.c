@@ -9,10 +9,26 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 
 #include "helpers.h"
 
 static struct pirn_file *file;
+
+/* In place of the C library's: a file system that has given up. */
+int rename(const char *from, const char *to)
+{
+	const char *dot = strrchr(from, '.');
+
+	if (dot && !strcmp(dot, ".timed-out"))
+		errno = ETIMEDOUT;
+	else if (dot && !strcmp(dot, ".cancelled"))
+		errno = ECANCELED;
+	else
+		return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to,
+				    0);
+	return -1;
+}
 
 /* @error with a reason that holds @word */
 static void refused(int got, int error, const char *word)
@@ -59,17 +75,31 @@ static uint64_t bytes_of(const char *path)
 	return (uint64_t)st.st_size;
 }
 
+static bool stop_failing;
+
+/* Leaves another reason on the core whenever it gets there. */
+static int keep_failing(void *arg)
+{
+	(void)arg;
+	while (!stop_failing)
+		check_eq(pirn_close(NULL) | pirn_yield(), -EINVAL);
+	return 0;
+}
+
 /* In a directory whose files have no direct IO the backend can use. */
 static int refused_opens(void *arg)
 {
 	const char *dir = arg;
 	char path[300], link[300], word[64] = "O_DIRECT";
+	struct pirn_fiber *other;
 	struct stat st;
 	int err;
 
 	snprintf(path, sizeof(path), "%s/new", dir);
 	snprintf(link, sizeof(link), "%s/link", dir);
+	check_eq(pirn_spawn(&other, keep_failing, NULL), 0);
 	err = pirn_open(&file, path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	stop_failing = true;
 	if (!err) {
 		check_eq(pirn_close(file), 0);
 		must(unlink(path));
@@ -79,6 +109,7 @@ static int refused_opens(void *arg)
 		strcpy(word, "PIRN_O_BUFFERED");
 	refused(err, err == -EOPNOTSUPP ? -EOPNOTSUPP : -EINVAL, word);
 	refused(err, err, path);
+	check_eq(pirn_join(other, NULL), 0);
 	/* it is not there, in whatever way it was to be made */
 	must_fail(stat(path, &st), ENOENT);
 	check_eq(pirn_open(&file, path, O_WRONLY | O_CREAT | O_TRUNC, 0400), err);
@@ -143,6 +174,23 @@ TEST(nor_does_one_the_module_refuses_later)
 	check_eq(direct, 0);
 }
 
+/* -ETIMEDOUT and -ECANCELED are for scopes to say. */
+static int gave_up(void *arg)
+{
+	(void)arg;
+	refused(pirn_rename("a.timed-out", "b"), -EIO, "gave up");
+	refused(pirn_rename("a.timed-out", "b"), -EIO, "a.timed-out to b");
+	refused(pirn_rename("a.cancelled", "b"), -EIO, "gave up");
+	refused(pirn_rename("/no/such/a", "b"), -ENOENT, "/no/such/a");
+	return 0;
+}
+
+TEST(a_file_system_that_gives_up_is_no_end_of_a_scope)
+{
+	not_simulated("about the kernel's errors");
+	run_on(NULL, gave_up, NULL);
+}
+
 static int truncating(void *arg)
 {
 	char link[300], *path = arg;
@@ -182,6 +230,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(open_says_what_is_wrong),
 		cmocka_unit_test(an_open_that_fails_changes_nothing),
 		cmocka_unit_test(nor_does_one_the_module_refuses_later),
+		cmocka_unit_test(a_file_system_that_gives_up_is_no_end_of_a_scope),
 		cmocka_unit_test(a_file_is_emptied_by_who_may_write),
 	};
 

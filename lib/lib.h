@@ -454,6 +454,7 @@ struct pirn_core {
 	uint64_t touched[PIRN_MAX_CORES / 64]; /* mailboxes that flush must look at */
 	struct pirn_inlet *inlet;	/* door.c: NULL, no foreign threads */
 	struct pirn_ports *ports;	/* port.c: NULL, none opened yet */
+	uint32_t first_port;		/* generation of handles, not another runtime's */
 	uint32_t delayed;		/* posts taken, that no fiber could be had for */
 	uint32_t delayed_next;		/* whose turn it is among them */
 	uint32_t starved_at;		/* fibers alive when none could be made */

@@ -97,7 +97,7 @@ static int no_port(struct pirn_core *core, const struct pirn_port *handle,
 {
 	return pirn_fail(core, err, "port %u of core %u, generation %u: %s",
 			 handle->index, handle->core, handle->generation,
-			 err == -ESTALE ? "it was freed" :
+			 err == -ESTALE ? "it was freed, or is another runtime's" :
 					  "no such port, or of another type");
 }
 
@@ -134,7 +134,7 @@ static int place_add(struct pirn_core *core)
 		return pirn_fail(core, -ENOMEM, "no memory for a port");
 	for (uint32_t i = ports->places; i < places; i++)
 		place[i] = (struct place){
-			.generation = 1,
+			.generation = core->first_port,
 			.next_free = i + 1 < places ? i + 2 : 0,
 		};
 	ports->free = ports->places + 1;
@@ -583,16 +583,18 @@ int pirn_port_free(struct pirn_port handle)
 		return no_port(core, &handle, err);
 	close_port(core, port);
 	place = &core->ports->place[handle.index];
-	place->port = NULL;
 	/* 0 is the generation of no handle. */
 	if (!++place->generation)
 		place->generation = 1;
-	place->next_free = core->ports->free;
-	core->ports->free = handle.index + 1;
+	/* Parks, for good where the runtime ends: it keeps its place until then. */
 	while (port->type & BUFFERS && port->count) {
 		take(core, port, &item);
 		pirn_buf_return(item.buf);
 	}
+	place = &core->ports->place[handle.index];
+	place->port = NULL;
+	place->next_free = core->ports->free;
+	core->ports->free = handle.index + 1;
 	free(port);
 	return 0;
 }

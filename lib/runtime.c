@@ -490,15 +490,20 @@ const char *pirn_reason(void)
 }
 
 /* xoshiro256++ of Blackman and Vigna, started with splitmix64. */
+static uint64_t next_of_seed(uint64_t *seed)
+{
+	uint64_t z = *seed += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
 void pirn_random_start(struct pirn_core *core, uint64_t seed)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(core->random); i++) {
-		uint64_t z = seed += 0x9e3779b97f4a7c15;
-
-		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-		z = (z ^ z >> 27) * 0x94d049bb133111eb;
-		core->random[i] = z ^ z >> 31;
-	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(core->random); i++)
+		core->random[i] = next_of_seed(&seed);
+	core->first_port = (uint32_t)next_of_seed(&seed) | 1;
 }
 
 static inline uint64_t rotate_left(uint64_t x, unsigned int bits)

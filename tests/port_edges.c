@@ -294,6 +294,110 @@ TEST(a_stale_handle_never_reaches_the_next_port)
 	run_on_cores(NULL, reuse, NULL);
 }
 
+/* -------------------------------------------------------- another runtime's */
+
+static struct pirn_port before;
+
+static int open_and_end(void *arg)
+{
+	(void)arg;
+	check_eq(pirn_port_open(&before, 8, 4), 0);
+	return 0;
+}
+
+/* Here, too, it is the first port of its core, and of the same type. */
+static int use_anothers(void *arg)
+{
+	struct pirn_port mine;
+	uint64_t value = 1;
+
+	(void)arg;
+	check_eq(pirn_port_send(before, &value, 8), -EINVAL);
+	check_eq(pirn_port_open(&mine, 8, 4), 0);
+	check_eq(mine.core, before.core);
+	check_eq(mine.index, before.index);
+	check_eq(mine.type, before.type);
+	check_eq(pirn_port_send(before, &value, 8), -ESTALE);
+	check(strstr(pirn_reason(), "another runtime"));
+	check_eq(pirn_port_receive_until(before, &value, 8, 1), -ESTALE);
+	check_eq(pirn_port_close(before), -ESTALE);
+	check_eq(pirn_port_free(before), -ESTALE);
+	check_eq(pirn_port_send(mine, &value, 8), 0);
+	return 0;
+}
+
+TEST(a_handle_of_another_runtime_is_stale)
+{
+	run_on(NULL, open_and_end, NULL);
+	run_on(NULL, use_anothers, NULL);
+}
+
+/* ------------------------------------------- the end, with a free under way */
+
+#define BUFFERS_LEFT 16
+
+static atomic_bool busy_there, free_parked;
+static void *left_buffer[BUFFERS_LEFT];
+
+static int take_buffers(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < BUFFERS_LEFT; i++)
+		left_buffer[i] = pirn_buf_alloc(4096);
+	return 0;
+}
+
+/* Takes no message until the first fiber has ended. */
+static int stay_busy(void *arg)
+{
+	(void)arg;
+	atomic_store(&busy_there, true);
+	while (!atomic_load(&free_parked))
+		nap_ms(1);
+	nap_ms(20);
+	return 0;
+}
+
+static int free_and_park(void *arg)
+{
+	pirn_port_free(*(struct pirn_port *)arg);
+	check_failed(__FILE__, __LINE__, "ran after the end");
+}
+
+static int leave_a_free(void *arg)
+{
+	static struct pirn_port buffers;
+	int i;
+
+	(void)arg;
+	check_eq(on(1, take_buffers, NULL), 0);
+	check_eq(pirn_port_open_buffers(&buffers, BUFFERS_LEFT), 0);
+	for (i = 0; i < BUFFERS_LEFT; i++)
+		check_eq(pirn_port_give(buffers, left_buffer[i], 1, PIRN_NEVER), 0);
+	check_eq(pirn_post(1, stay_busy, NULL), 0);
+	while (!atomic_load(&busy_there))
+		check_eq(pirn_yield(), 0);
+	check_eq(pirn_spawn(NULL, free_and_park, &buffers), 0);
+	check_eq(pirn_yield(), 0);
+	check_eq(pirn_yield(), 0);
+	/* a handle is stale from the start */
+	check_eq(pirn_port_free(buffers), -ESTALE);
+	atomic_store(&free_parked, true);
+	return 0;
+}
+
+/* What the fiber in pirn_port_free() had is not lost: LeakSanitizer looks. */
+TEST(a_port_that_is_being_freed_goes_with_its_core)
+{
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+
+	not_simulated("a core that is busy stops its world");
+	opt.call_depth = 2;
+	run_on_cores(&opt, leave_a_free, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +405,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(deadlines_race_with_room),
 		cmocka_unit_test(wrong_and_stale_handles),
 		cmocka_unit_test(a_stale_handle_never_reaches_the_next_port),
+		cmocka_unit_test(a_handle_of_another_runtime_is_stale),
+		cmocka_unit_test(a_port_that_is_being_freed_goes_with_its_core),
 	};
 
 	return run_program(argc, argv, "port_edges", tests, array_size(tests));

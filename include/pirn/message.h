@@ -57,7 +57,8 @@ PIRN_API int pirn_call_each(int (*fn)(void *arg), void *const *args,
  * A mailbox for items of one size, on the core that opened it: its home.  Copied
  * by value, to other cores too; what is inside is not for the program.  All
  * zero is a handle of no port.  A handle of a port that was freed gives -ESTALE,
- * always, and touches nothing.
+ * always, and touches nothing; one of another runtime too (or -EINVAL), but for a
+ * chance of one in 2^32.
  */
 struct pirn_port {
 	uint32_t core;

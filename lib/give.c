@@ -119,26 +119,64 @@ static void left(struct pirn_core *core, struct pirn_wait *wait)
 	}
 }
 
+/* One op; its result is in it, or the negative errno says why it was given up. */
+static int run_one(struct pirn_core *core, struct pirn_give *give,
+		   uint64_t deadline)
+{
+	struct pirn_op *op = &give->op;
+	struct pirn_op_wait w = { .op = op };
+
+	give->wait = &w.wait;
+	op->issued = pirn_op_queue(core, op);
+	pirn_op_batch(core);
+	return pirn_wait_named(core, "pirn_pread_give",
+			       op->issued ? NULL : &core->pending, &w.wait,
+			       left, deadline);
+}
+
+/* The next op is of what is left; or, negative, why there is none. */
+static int go_on(struct pirn_core *core, struct pirn_give *give, int n,
+		 uint64_t deadline)
+{
+	struct pirn_op *op = &give->op;
+	int err = pirn_wait_refused(core->current);
+
+	if (!err && deadline <= pirn_core_time(core))
+		err = -ETIMEDOUT;
+	if (err) {
+		put_all(core, give);
+		return err;
+	}
+	op->buf = (char *)op->buf + n;
+	op->pool_offset += (uint64_t)n;
+	op->offset += (uint64_t)n;
+	op->bytes -= (uint32_t)n;
+	return 0;
+}
+
+/* All of it, in more than one op where the device cuts it short, as pirn_pread(). */
 static int run(struct pirn_core *core, struct pirn_give *give,
 	       uint64_t deadline)
 {
 	struct pirn_op *op = &give->op;
-	struct pirn_op_wait w = { .op = op };
-	int n;
+	int err, n, done = 0;
 
-	give->wait = &w.wait;
 	op->fiber = core->current;
 	op->file->on[core->index].busy++;
-	op->issued = pirn_op_queue(core, op);
-	pirn_op_batch(core);
-	n = pirn_wait_named(core, "pirn_pread_give",
-			    op->issued ? NULL : &core->pending, &w.wait, left,
-			    deadline);
-	if (n)
-		return pirn_fail(core, n, "the read was given up");
-	n = op->result;
+	for (;;) {
+		err = run_one(core, give, deadline);
+		n = op->result;
+		if (!err && (n <= 0 || (uint32_t)n == op->bytes ||
+			     n & (int)(op->file->block_bytes - 1)))
+			break;
+		if (!err)
+			err = go_on(core, give, n, deadline);
+		if (err)
+			return pirn_fail(core, err, "the read was given up");
+		done += n;
+	}
 	put(core, give);
-	return n < 0 ? pirn_device_error(core, n) : n;
+	return n < 0 ? pirn_device_error(core, n) : done + n;
 }
 
 /* Refused before it began: the buffer goes all the same. */

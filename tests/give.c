@@ -505,6 +505,71 @@ TEST(a_real_disk_that_is_late)
 	check_op(clock_ns() - began, >=, 800 * MS);
 }
 
+/* ------------------------------------------------------------- cut short */
+
+static void end_now(int result)
+{
+	hold_end_first(result);
+	held.core->ops->reap(held.core);
+}
+
+/* A reader that has half of it and asks for the rest. */
+static struct pirn_fiber *have_half(struct reader *r, struct pirn_file *file)
+{
+	struct pirn_fiber *fiber = reader_start(r, file);
+
+	end_now(4096);
+	check_eq(pirn_yield(), 0);
+	check_eq(held.count, 1);
+	check_eq(held.op[0]->offset, 4096);
+	check_eq(held.op[0]->bytes, BYTES - 4096);
+	return fiber;
+}
+
+static int cut_short(void *arg)
+{
+	/* the rest, nothing, less than a block, an error */
+	static const int rest[] = { 4096, 0, 100, -EIO };
+	struct pirn_file *file = open_target();
+	unsigned int before = room(), i;
+	struct pirn_fiber *fiber;
+	struct reader r;
+
+	(void)arg;
+	held.keep = true;
+	for (i = 0; i < array_size(rest); i++) {
+		fiber = have_half(&r, file);
+		end_now(rest[i]);
+		check_eq(pirn_join(fiber, NULL), 0);
+		check_eq(r.result, rest[i] < 0 ? rest[i] : 4096 + rest[i]);
+		check_eq(room(), before);
+	}
+	/* given up */
+	fiber = have_half(&r, file);
+	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
+	check_eq(pirn_join(fiber, NULL), 0);
+	check_eq(r.result, -ECANCELED);
+	check_eq(stats().orphans, 1);
+	check_eq(pirn_close(file), -EBUSY);
+	end_now(4096);
+	/* and before it was asked for */
+	fiber = reader_start(&r, file);
+	end_now(4096);
+	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
+	check_eq(pirn_join(fiber, NULL), 0);
+	check_eq(r.result, -ECANCELED);
+	check_eq(stats().orphans, 0);
+	check_eq(room(), before);
+	hold_over();
+	check_eq(pirn_close(file), 0);
+	return 0;
+}
+
+TEST(what_the_device_cuts_short_is_gone_on_with)
+{
+	run_on(NULL, cut_short, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -518,6 +583,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_end_of_the_runtime_waits_for_orphans),
 		cmocka_unit_test(deadlines_that_race_with_a_real_disk),
 		cmocka_unit_test(a_real_disk_that_is_late),
+		cmocka_unit_test(what_the_device_cuts_short_is_gone_on_with),
 	};
 
 	return run_program(argc, argv, "give", tests, array_size(tests));

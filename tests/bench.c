@@ -333,12 +333,18 @@ TEST(mistakes_get_one_line_and_status_2)
 	check_mistake(run_command("bench", "--nonsense"), 2, "--nonsense");
 }
 
+/* What only the library can tell is as much a mistake. */
+TEST(cpus_that_are_not_there_are_a_mistake)
+{
+	skip_without_uring();
+	check_mistake(run_command("bench", "--cpus=99999", "switch"), 2, "99999");
+	check_mistake(run_command("bench", "--cpus=0", "call"), 2, "2 CPUs");
+	check_mistake(run_command("bench", "--cpus=0,0", "call"), 2, "different");
+}
+
 TEST(what_cannot_be_measured_is_status_1)
 {
 	skip_without_uring();
-	check_mistake(run_command("bench", "--cpus=99999", "switch"), 1, "99999");
-	check_mistake(run_command("bench", "--cpus=0", "call"), 1, "2 CPUs");
-	check_mistake(run_command("bench", "--cpus=0,0", "call"), 1, "different");
 	check_mistake(run_command("bench", "--target=/nowhere", "io"), 1,
 		      "/nowhere");
 }
@@ -482,6 +488,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(repetitions_are_samples),
 		cmocka_unit_test(without_a_subject_it_lists_them),
 		cmocka_unit_test(mistakes_get_one_line_and_status_2),
+		cmocka_unit_test(cpus_that_are_not_there_are_a_mistake),
 		cmocka_unit_test(what_cannot_be_measured_is_status_1),
 		cmocka_unit_test(peers_not_built_say_how),
 		cmocka_unit_test(peers_stand_beside_their_rows),

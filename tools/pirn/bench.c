@@ -323,7 +323,7 @@ static int run(struct line *line)
 	if (!err)
 		bench_report(bench);
 	free_results(bench);
-	return err ? EXIT_FAILED : 0;
+	return !err ? 0 : bench->misused ? EXIT_USAGE : EXIT_FAILED;
 }
 
 int bench_command(int argc, char **argv)

@@ -77,6 +77,7 @@ struct bench {
 	bool json;
 	bool peers;
 	struct bench_io_options io;
+	bool misused;			/* it failed, and what was asked for is why */
 
 	/* made */
 	const char *subject;		/* the one that runs */
@@ -158,7 +159,7 @@ int bench_run(struct bench *bench, unsigned int cores,
  */
 int bench_cpus(struct bench *bench, unsigned int cores);
 /* In a fiber: complains, -EINVAL, unless cores 0 and 1 are on different CPUs. */
-int bench_two_cpus(const struct bench *bench);
+int bench_two_cpus(struct bench *bench);
 
 /* Complains, -EIO, unless @counted is what the figures were divided by. */
 int bench_counted(const char *what, uint64_t counted, uint64_t expected,

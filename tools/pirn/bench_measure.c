@@ -250,18 +250,21 @@ int bench_cpus(struct bench *bench, unsigned int cores)
 		err = first_cpus(bench->cpus, cores, text, bytes);
 	else
 		err = near_cpus(cores ? cores : 1, text, bytes);
-	if (err)
+	if (err) {
 		complain("%s needs %u CPUs: name them, as in --cpus=0,1",
 			 bench->subject, cores);
+		bench->misused = bench->cpus;
+	}
 	return err;
 }
 
-int bench_two_cpus(const struct bench *bench)
+int bench_two_cpus(struct bench *bench)
 {
 	if (pirn_core_cpu(0) != pirn_core_cpu(1))
 		return 0;
 	complain("%s needs two different CPUs, as in --cpus=0,1",
 		 bench->subject);
+	bench->misused = bench->cpus;
 	return -EINVAL;
 }
 
@@ -284,6 +287,6 @@ int bench_run(struct bench *bench, unsigned int cores,
 	all.message_bytes = sizeof(message);
 	err = pirn_run(&all, fn, arg, &result);
 	if (err < 0)
-		complain("%s", message[0] ? message : strerror(-err));
+		bench->misused = args_run_failed(err, message) == EXIT_USAGE;
 	return err < 0 ? err : result;
 }

@@ -19,7 +19,8 @@
  *   Nothing here is async-signal-safe, and no signal handler is installed
  *   unless PIRN_REPORT_OVERFLOW asks for one.
  *   A call that parks says -ECANCELED or -ETIMEDOUT when a scope around it has
- *   ended (<pirn/scope.h>), and then has done nothing.
+ *   ended (<pirn/scope.h>), and then has done nothing (a call on all cores: not
+ *   all).  No device or file system is told of so: of those it is -EIO.
  *   Times are nanoseconds of CLOCK_MONOTONIC, deadlines absolute.
  *   A pthread mutex, errno, locale and every __thread variable belong to the
  *   core, not to the fiber: do not hold the first across a call that parks, and

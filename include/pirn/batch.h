@@ -49,8 +49,9 @@ PIRN_API int pirn_write_all(struct pirn_io *ios, unsigned int nr,
  * is still being read into is the runtime's from then on, which gives it back to
  * its pool when that read has ended, as pirn_pread_give() does.  ios[i].buf is NULL
  * then, and result -EINPROGRESS.  Every buffer whose buf is not NULL is the
- * caller's still, with its result; -EAGAIN: there was no room (io_depth) and the
- * read was not begun, since another one was.
+ * caller's still, with its result, which is fewer bytes than asked for where a
+ * device cut a read short; -EAGAIN: there was no room (io_depth) and the read was
+ * not begun, since another one was.
  *
  * When none succeeds: the error of ios[0].  -ETIMEDOUT: @deadline has passed;
  * -ECANCELED or that: the scope has ended; what was under way is the runtime's as

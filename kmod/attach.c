@@ -124,10 +124,17 @@ static int pirn_target_prepare_file(struct pirn_target *target)
 	return 0;
 }
 
+/* Any context; the file went before. */
+void pirn_target_put(struct pirn_target *target)
+{
+	if (refcount_dec_and_test(&target->refs))
+		kfree(target);
+}
+
 static void pirn_target_free(struct pirn_target *target)
 {
 	fput(target->file);
-	kfree(target);
+	pirn_target_put(target);
 }
 
 /* Returns a target that only waits to be committed, or an error pointer. */
@@ -151,6 +158,7 @@ struct pirn_target *pirn_target_prepare(struct pirn_channel *ch,
 		err = -ENOMEM;
 		goto put_file;
 	}
+	refcount_set(&target->refs, 1);
 	target->file = file;
 	target->mapping = file->f_mapping;
 	err = S_ISBLK(file_inode(file)->i_mode) ?

@@ -9,6 +9,7 @@
 #include <linux/file.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -295,6 +296,7 @@ struct file *pirn_channel_create(struct pirn_channel_create *arg)
 	if (arg->cpu >= nr_cpu_ids || !cpu_possible(arg->cpu))
 		return ERR_PTR(-EINVAL);
 
+	arg->cpu = array_index_nospec(arg->cpu, nr_cpu_ids);
 	ch = kzalloc_node(sizeof(*ch), GFP_KERNEL_ACCOUNT,
 			  pirn_node_of(arg->cpu));
 	if (!ch)

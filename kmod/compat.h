@@ -47,6 +47,21 @@
 #define PIRN_LARGEST_ORDER	(MAX_ORDER - 1)
 #endif
 
+/* pirn_exit() needs it to mean more than synchronize_rcu() does. */
+#if defined(CONFIG_PREEMPTION) && !defined(CONFIG_TASKS_RCU)
+#error "pirn needs CONFIG_TASKS_RCU in a kernel that preempts itself"
+#endif
+
+static inline void pirn_vma_clear_flags(struct vm_area_struct *vma,
+					unsigned long flags)
+{
+#if PIRN_KERNEL >= 603
+	vm_flags_clear(vma, flags);
+#else
+	vma->vm_flags &= ~flags;
+#endif
+}
+
 static inline void pirn_vma_set_flags(struct vm_area_struct *vma,
 				      unsigned long flags)
 {
@@ -104,8 +119,11 @@ static inline ssize_t pirn_iter_write(struct file *file, struct kiocb *iocb,
 	struct super_block *sb = file_inode(file)->i_sb;
 	ssize_t ret;
 
+	if (!(iocb->ki_flags & IOCB_NOWAIT))
+		sb_start_write(sb);
+	else if (!sb_start_write_trylock(sb))
+		return -EAGAIN;
 	/* Lockdep thinks that the thread which began also ends it. */
-	sb_start_write(sb);
 	__sb_writers_release(sb, SB_FREEZE_WRITE);
 	ret = vfs_iocb_iter_write(file, iocb, iter);
 	if (ret != -EIOCBQUEUED)

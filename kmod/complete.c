@@ -2,10 +2,9 @@
 /*
  * Path: stage 8, the way back.  The one place where an op ends: its CQE is
  * written and published, or that of its join (join.c) if one is due, the op goes
- * back, the sleeper is woken.  Called by
- * block.c from whatever context the device completes in, by worker.c, and by
- * submit.c for what ends before it began.  Hands on to user space, and to
- * wait.c for the wake.
+ * back, the sleeper is woken.  Called by block.c from whatever context the device
+ * completes in, by file.c, and by submit.c for what ends before it began.  Hands
+ * on to user space, and to wait.c for the wake.
  *
  * Ordering.  What user space sees, with the letters of <linux/pirn.h>; all of
  * the left column runs under the channel's lock:
@@ -107,7 +106,7 @@ void pirn_complete(struct pirn_op *op, s32 res)
 	if (likely(op->target)) {
 		op->target->done++;
 		/* The last touch of the identity: see pirn_ident_replace(). */
-		WRITE_ONCE(op->ident->done, op->ident->done + 1);
+		smp_store_release(&op->ident->done, op->ident->done + 1);
 		if (likely(op->slot))
 			op->slot->done++;
 	}

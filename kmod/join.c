@@ -14,6 +14,7 @@
  * are at least one, there are never more joins than half the CQ's entries, and an
  * admitted JOIN always finds one.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "pirn.h"
@@ -104,7 +105,7 @@ int pirn_join_open(struct pirn_op *op, u32 asked)
 	ch->credits -= entries - 1;
 	ch->joining = join;
 	join->cookie = op->cookie;
-	join->first = op->offset;
+	join->first = array_index_nospec(op->offset, ch->nr_results);
 	pirn_join_begin(&join->state, nr, threshold);
 	ch->members_left = nr;
 	ch->next_result = join->first;

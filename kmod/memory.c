@@ -58,11 +58,15 @@ int pirn_mmap_pages(struct vm_area_struct *vma, struct page **pages,
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	/* Rings and data. */
+	if (vma->vm_flags & VM_EXEC)
+		return -EPERM;
 	if (first >= nr_pages || nr > nr_pages - first)
 		return -EINVAL;
 
 	pirn_vma_set_flags(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTCOPY |
 				VM_DONTDUMP);
+	pirn_vma_clear_flags(vma, VM_MAYEXEC);
 	while (nr) {
 		unsigned long batch = min(nr, PIRN_MMAP_BATCH);
 		unsigned long left = batch;

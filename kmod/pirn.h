@@ -66,6 +66,12 @@ struct pirn_span {
 	u32			skip;
 };
 
+/* Newest first in a channel's done, oldest first in a target's waiting. */
+struct pirn_op_list {
+	struct pirn_op		*head;
+	struct pirn_op		*tail;		/* valid when head is */
+};
+
 /*
  * An attached target or pool.  issued is written by the thread that submits,
  * done under pirn_channel.lock; with no submitter and both equal, no op uses
@@ -81,6 +87,10 @@ struct pirn_target {
 	u64			bytes;		/* at ATTACH */
 	u32			issued;
 	u32			done;
+	/* worker.c, under pirn_channel.lock. */
+	u32			working;	/* ops that the worker has */
+	struct pirn_op_list	waiting;	/* for one of these to be done */
+	refcount_t		refs;		/* the table's, and of these ops */
 };
 
 struct pirn_pool_slot {
@@ -136,7 +146,7 @@ struct pirn_op {
 	u32			len;		/* of the IO, clipped */
 	u16			sqe_flags;	/* and PIRN_OP_APPENDS */
 	u8			code;
-	bool			nowait;		/* the bio has REQ_NOWAIT */
+	bool			nowait;		/* the attempt is not to wait */
 	union {
 		u32		threshold;	/* of a JOIN */
 		u32		mode;		/* of FALLOCATE */
@@ -161,11 +171,6 @@ struct pirn_op {
 		struct bio	bio;		/* last: ends in a flexible array */
 	};
 } ____cacheline_aligned;
-
-struct pirn_op_list {
-	struct pirn_op		*head;
-	struct pirn_op		*tail;		/* valid when head is */
-};
 
 /* What sysfs shows of a channel; under pirn_channel.lock. */
 struct pirn_counters {
@@ -306,6 +311,7 @@ void pirn_target_commit(struct pirn_channel *ch, u32 index,
 void pirn_target_abort(struct pirn_channel *ch, u32 index,
 		       struct pirn_target *target);
 int pirn_target_detach(struct pirn_channel *ch, u32 index);
+void pirn_target_put(struct pirn_target *target);
 struct pirn_pool_slot *pirn_slot_prepare(struct pirn_channel *ch,
 					 struct pirn_pool_attach *arg);
 void pirn_slot_commit(struct pirn_channel *ch, u32 index,

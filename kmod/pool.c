@@ -3,7 +3,7 @@
  * Path: before the first read, and once in it.  A pool is made of pages that
  * the kernel allocated on a node or that the caller had and let us pin; either
  * way it then is a table of runs, contiguous pieces of memory.  Called by ctl.c
- * (create) and attach.c (references); for each op block.c and worker.c ask
+ * (create) and attach.c (references); for each op block.c and file.c ask
  * pirn_pool_span() in pirn.h for the part of the table that the op moves.
  *
  * A pool is complete before its file exists and never changes afterwards, so

@@ -14,6 +14,12 @@
 
 #include "pirn.h"
 
+/*
+ * Ops of one target in the worker at a time: what waits there for a device that
+ * hangs must leave room for others.  What it has issued has left it.
+ */
+#define PIRN_TARGET_WORKERS	16u
+
 /* Retired identities looked at for each that is new. */
 #define PIRN_IDENT_LOOKS	16u
 
@@ -70,7 +76,8 @@ static noinline int pirn_ident_replace(struct pirn_channel *ch)
 
 	list_for_each_entry_safe_reverse(ident, next, &ch->retired_idents,
 					 retired) {
-		if (ident->issued == READ_ONCE(ident->done)) {
+		/* Pairs with the release in pirn_complete(). */
+		if (ident->issued == smp_load_acquire(&ident->done)) {
 			list_del(&ident->retired);
 			pirn_ident_free(ident);
 		} else {
@@ -100,19 +107,64 @@ void pirn_ident_free_all(struct pirn_channel *ch)
 		pirn_ident_free(ch->ident);
 }
 
+/* Whether the worker may begin with op; else it waits for another of its target. */
+static bool pirn_worker_begin(struct pirn_op *op)
+{
+	struct pirn_target *target = op->target;
+
+	if (target->working < PIRN_TARGET_WORKERS) {
+		target->working++;
+		refcount_inc(&target->refs);
+		return true;
+	}
+	op->next = NULL;
+	if (target->waiting.head)
+		target->waiting.tail->next = op;
+	else
+		target->waiting.head = op;
+	target->waiting.tail = op;
+	return false;
+}
+
 /*
  * Gives an op to the worker: one whose bio was refused (nowait is set), or one
- * that needs the file.  Allocates nothing.  The op is no longer the caller's.
+ * that needs the file.  Allocates nothing.  Any context.  The op is no longer the
+ * caller's.
  */
 void pirn_punt(struct pirn_op *op)
 {
 	struct pirn_channel *ch = op->channel;
 	unsigned long flags;
+	bool begin;
 
 	spin_lock_irqsave(&ch->lock, flags);
 	ch->counters.worker_punts++;
+	begin = pirn_worker_begin(op);
 	spin_unlock_irqrestore(&ch->lock, flags);
-	queue_work(ch->worker, &op->work);
+	if (begin)
+		queue_work(ch->worker, &op->work);
+}
+
+/*
+ * One op of target has left the worker: the next one's turn, if there is one.  The
+ * channel is there as long as its worker is, for destroy_workqueue() waits for it;
+ * of the target the reference that op had is left.
+ */
+static void pirn_worker_next(struct pirn_channel *ch, struct pirn_target *target)
+{
+	struct pirn_op *next;
+
+	spin_lock_irq(&ch->lock);
+	next = target->waiting.head;
+	if (next)
+		target->waiting.head = next->next;
+	else
+		target->working--;
+	spin_unlock_irq(&ch->lock);
+	if (next)
+		queue_work(ch->worker, &next->work);
+	else
+		pirn_target_put(target);
 }
 
 /*
@@ -131,6 +183,8 @@ void pirn_punt_submitted(struct pirn_op *op)
 void pirn_op_work(struct work_struct *work)
 {
 	struct pirn_op *op = container_of(work, struct pirn_op, work);
+	struct pirn_target *target = op->target;
+	struct pirn_channel *ch = op->channel;
 	const struct cred *own, *cred;
 
 	/*
@@ -147,4 +201,5 @@ void pirn_op_work(struct work_struct *work)
 	kthread_associate_blkcg(NULL);
 	revert_creds(cred);
 	put_cred(own);
+	pirn_worker_next(ch, target);
 }

@@ -321,7 +321,10 @@ TEST(a_channel_is_mapped_shared_and_whole)
 	must_fail((long)mremap(ch.ring, ch.bytes, ch.bytes + PAGE, MREMAP_MAYMOVE),
 		  EFAULT);
 	/* a second one shows the same */
+	must_fail((long)mmap(NULL, ch.bytes, PROT_READ | PROT_EXEC, MAP_SHARED,
+			     ch.fd, 0), EPERM);
 	map = must(mmap(NULL, ch.bytes, PROT_READ, MAP_SHARED, ch.fd, 0));
+	must_fail(mprotect(map, ch.bytes, PROT_READ | PROT_EXEC), EACCES);
 	submit_nops(&ch, 3, 1);
 	check_eq(enter(&ch, 3), 3);
 	check_eq(((struct pirn_ring_header *)map)->cq_tail, 3);

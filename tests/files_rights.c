@@ -417,6 +417,55 @@ TEST(a_disk_that_hangs_keeps_no_file_of_others)
 	ON_EACH_FS(hangs_elsewhere);
 }
 
+/* More ops than the worker has threads, all of which a frozen file system holds. */
+static void hangs_in_the_worker(void)
+{
+	int dir = must(open(fs->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	struct pirn_sqe sqe = { .op = PIRN_OP_FALLOCATE, .cookie = 1 };
+	long many = 100 + 4 * sysconf(_SC_NPROCESSORS_ONLN);
+	struct rig rig;
+	long i;
+
+	close(file_filled(fs_path("file"), MiB));
+	channel_open(&rig.ch, 256, 256);
+	pool_open(&rig.pool, POOL);
+	check_eq(must(attach_pool_fd(&rig.ch, rig.pool.fd)), 0);
+	check_eq(attach_disk(&rig.ch, fs_path("file"), O_RDWR), 0);
+	check_eq(attach_disk(&rig.ch, FAST_DISK, O_RDWR), 1);
+	must(ioctl(dir, FIFREEZE, 0));
+	for (i = 0; i < many; i++) {
+		sqe.bytes = 4096 * (uint64_t)(i + 1);
+		*next_sqe(&rig.ch) = sqe;
+	}
+	check_eq(enter(&rig.ch, (unsigned int)many), many);
+	/* this one needs the worker, too */
+	sqe.target = 1;
+	sqe.mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+	sqe.bytes = 4096;
+	sqe.cookie = 2;
+	*next_sqe(&rig.ch) = sqe;
+	check_eq(enter(&rig.ch, 1), 1);
+	await_cqes(&rig.ch, 1);
+	check_eq(take_cqe(&rig.ch).cookie, 2);
+	check_eq(cq_ready(&rig.ch), 0);
+	must(ioctl(dir, FITHAW, 0));
+	await_cqes(&rig.ch, (unsigned int)many);
+	for (i = 0; i < many; i++) {
+		struct pirn_cqe cqe = take_cqe(&rig.ch);
+
+		check_eq(cqe.cookie, 1);
+		check_eq(cqe.res, 0);
+	}
+	must(detach_target(&rig.ch, 0));
+	close(dir);
+	rig_close(&rig);
+}
+
+TEST(what_hangs_in_the_worker_leaves_it_to_others)
+{
+	ON_EACH_FS(hangs_in_the_worker);
+}
+
 static void swap(void)
 {
 	const char *path = fs_path("swap");
@@ -449,6 +498,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(io_is_accounted_to_who_submits_it),
 		cmocka_unit_test(a_frozen_file_system_holds_writes_only),
 		cmocka_unit_test(channels_go_with_ops_on_files),
+		cmocka_unit_test(what_hangs_in_the_worker_leaves_it_to_others),
 		cmocka_unit_test(a_disk_that_hangs_keeps_no_file_of_others),
 		cmocka_unit_test(a_file_in_use_as_swap_is_not_written),
 	};

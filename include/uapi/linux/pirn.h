@@ -46,7 +46,7 @@
  *               ENTER on this channel, or DETACH of a target or pool with ops in
  *               flight
  *   EPERM       ENTER from another address space than the first ENTER's; a
- *               write to a read-only device
+ *               write to a read-only device; mmap() to execute
  *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded; from ENTER:
  *               nothing was submitted, try again
  *   EINTR       a signal came and nothing was submitted; from POOL_CREATE

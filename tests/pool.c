@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "device.h"
+#include "pass_fd.h"
 
 TEST(a_new_pool_is_zeroed_and_writable)
 {
@@ -154,46 +155,6 @@ TEST(io_uring_registers_a_mapped_pool)
 }
 
 /* -------------------------------------------------------------- passing it on */
-
-static void send_fd(int socket, int fd)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec iov = { (char[]){ 'x' }, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	check_eq(sendmsg(socket, &msg, 0), 1);
-}
-
-static int receive_fd(int socket)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	char byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	check_eq(recvmsg(socket, &msg, MSG_CMSG_CLOEXEC), 1);
-	check(CMSG_FIRSTHDR(&msg));
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
 
 /* The child makes the pool, gives it away and ends. */
 static int pool_of_a_dead_process(uint64_t bytes)

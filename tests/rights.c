@@ -13,6 +13,7 @@
 #include <linux/mempolicy.h>
 
 #include "device.h"
+#include "pass_fd.h"
 
 #define NOBODY 65534
 
@@ -195,46 +196,6 @@ TEST(mappings_are_neither_inherited_nor_dumped)
 }
 
 /* ------------------------------------------------------------- handed an fd */
-
-static void send_fd(int socket, int fd)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec iov = { (char[]){ 'x' }, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	check_eq(sendmsg(socket, &msg, 0), 1);
-}
-
-static int receive_fd(int socket)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	char byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	check_eq(recvmsg(socket, &msg, MSG_CMSG_CLOEXEC), 1);
-	check(CMSG_FIRSTHDR(&msg));
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
 
 /* In another process, of nobody: has the rings, and a say, and no ENTER. */
 static void use_received_channel(int socket)

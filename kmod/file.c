@@ -184,10 +184,9 @@ static int pirn_file_check_allocate(const struct pirn_op *op)
 		return -EFBIG;
 	if (op->mode & FALLOC_FL_KEEP_SIZE || !op->bytes)
 		return 0;
+	/* As for a write: how long the file is by then is not known here. */
 	if (op->mode & FALLOC_FL_INSERT_RANGE)
-		end = i_size_read(file_inode(file)) + op->bytes;
-	else if (end <= i_size_read(file_inode(file)))
-		return 0;
+		return rlimit(RLIMIT_FSIZE) == RLIM_INFINITY ? 0 : -EOPNOTSUPP;
 	return pirn_file_limit(file, end - 1, &within);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Path: stage 6.  Consumes SQEs: takes an op for each, copies the SQE into it
- * once, validates the copy, and hands the op to block.c or file.c.  Called by enter.c in
- * the submitter with as many credits as there may be SQEs.  An SQE that cannot
- * be done completes right here, through complete.c like every other.
+ * once, validates the copy, and hands the op to block.c or file.c.  Called by
+ * enter.c in the submitter with as many credits as there may be SQEs.  An SQE that
+ * cannot be done completes right here, through complete.c like every other.
  */
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>

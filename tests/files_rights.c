@@ -53,7 +53,17 @@ static void limited(void)
 			   FALLOC_FL_KEEP_SIZE), 0);
 	check_eq(rig_io(&rig, PIRN_OP_READ, 0, 0, 4096), 4096);
 	check_eq(file_signals, 2);
+	/* what is longer now may have been cut by the time the worker comes to it */
+	check_eq(rig_range(&rig, PIRN_OP_FALLOCATE, 0, 64 * KiB,
+			   FALLOC_FL_INSERT_RANGE), -EOPNOTSUPP);
 	must(setrlimit(RLIMIT_FSIZE, &none));
+	must(truncate(fs_path("file"), 4 * MiB));
+	must(setrlimit(RLIMIT_FSIZE, &limit));
+	check_eq(rig_range(&rig, PIRN_OP_FALLOCATE, 2 * MiB, 4096, 0), -EFBIG);
+	check_eq(file_signals, 3);
+	file_signals = 2;
+	must(setrlimit(RLIMIT_FSIZE, &none));
+	must(truncate(fs_path("file"), MiB));
 	must(stat(fs_path("file"), &st));
 	check_eq(st.st_size, MiB);
 	check_eq(rig_io(&rig, PIRN_OP_WRITE, MiB, 0, 4096), 4096);

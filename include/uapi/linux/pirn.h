@@ -31,7 +31,8 @@
  *               not allowed, an address, length or offset is not aligned, or
  *               a target's file is not open with O_DIRECT
  *   EOPNOTSUPP  well formed, but this kind of file or device cannot do it; in a
- *               CQE: an append while there is an RLIMIT_FSIZE
+ *               CQE: an append, or FALLOC_FL_INSERT_RANGE, while there is an
+ *               RLIMIT_FSIZE
  *   EFAULT      the argument, or the memory it names, is not accessible; in a
  *               CQE: the range does not lie in the pool
  *   EBADF       not an fd, or not of the kind asked for; in a CQE: no target

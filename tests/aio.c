@@ -52,7 +52,7 @@ static int one_refused(void *arg)
 	int fd;
 
 	(void)arg;
-	open_target();
+	file = open_target();
 	fill_target(16);
 	check_eq(pirn_open(&bad, test_target()->path, O_RDWR, 0), 0);
 	fd = must(dup((int)bad->handle));
@@ -101,7 +101,7 @@ static int full_context(void *arg)
 	unsigned int wakes, i;
 
 	(void)arg;
-	open_target();
+	file = open_target();
 	fill_target(16);
 	for (wakes = 100; wakes < 140; wakes++) {
 		for (i = 0; i < wakes; i++)
@@ -138,7 +138,7 @@ static int woken_always(void *arg)
 {
 	pthread_t thread;
 
-	open_target();
+	file = open_target();
 	fill_target(16);
 	atomic_store(&stop_waking, false);
 	check_eq(pthread_create(&thread, NULL, wake_always, pirn_this()), 0);
@@ -164,7 +164,7 @@ TEST(wakes_without_end_take_nothing_from_ops)
 /* Many times round the ring, which has 127 places. */
 static int round_the_ring(void *arg)
 {
-	open_target();
+	file = open_target();
 	fill_target(16);
 	run_fibers(3, read_many, arg);
 	check_op(stats_now().completed, >, 3 * *(unsigned int *)arg);
@@ -293,7 +293,7 @@ static int sleep_amid(void *arg)
 	struct pirn_fiber *reader[4], *holder;
 	struct rng rng = { 3 };
 
-	open_target();
+	file = open_target();
 	fill_target(16);
 	/* a job that never ends, then reads that always do, beside each sleep */
 	check_eq(pirn_spawn(&holder, hold_fiber, NULL), 0);
@@ -341,7 +341,7 @@ static int very_long(void *arg)
 	struct pirn_fiber *fiber;
 
 	(void)arg;
-	open_target();
+	file = open_target();
 	check_eq(pirn_spawn(&fiber, sleeps_very_long, NULL), 0);
 	check_eq(pirn_detach(fiber), 0);
 	fill_target(16);

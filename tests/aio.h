@@ -10,22 +10,9 @@
 
 #include "backend.h"
 #include "helper.h"
-#include "helpers.h"
+#include "target.h"
 
 static struct pirn_file *file;	/* the target, direct */
-
-static inline struct pirn_core_stats stats_now(void)
-{
-	struct pirn_core_stats stats = { .size = sizeof(stats) };
-
-	check_eq(pirn_core_stats(&stats), 0);
-	return stats;
-}
-
-static inline void open_target(void)
-{
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
-}
 
 /* Page i of the first @n of the target holds fill(i * 4096, 7). */
 static inline void fill_target(unsigned int n)

@@ -12,36 +12,6 @@
 #define MS 1000000ull
 #define BYTES 8192u
 
-static struct pirn_file *open_target(void)
-{
-	struct pirn_file *file;
-
-	hold_begin();
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
-	return file;
-}
-
-static struct pirn_core_stats stats(void)
-{
-	struct pirn_core_stats s = { .size = sizeof(s) };
-
-	check_eq(pirn_core_stats(&s), 0);
-	return s;
-}
-
-/* How many buffers the pool has left; it has them again afterwards. */
-static unsigned int room(void)
-{
-	static void *bufs[4096];
-	unsigned int n = 0, i;
-
-	while ((bufs[n] = pirn_buf_alloc(BYTES)))
-		check_op(++n, <, array_size(bufs));
-	for (i = 0; i < n; i++)
-		check_eq(pirn_buf_free(bufs[i]), 0);
-	return n;
-}
-
 struct caller {
 	struct pirn_io ios[3];
 	struct pirn_scope scope;
@@ -100,8 +70,8 @@ static struct pirn_fiber *start(struct caller *c, struct pirn_file *file)
 
 static int answers(void *arg)
 {
-	struct pirn_file *file = open_target();
-	unsigned int before = room(), round, i;
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES), round, i;
 	struct caller c;
 	int got;
 
@@ -120,10 +90,10 @@ static int answers(void *arg)
 		check_filled(c.ios[got].buf, BYTES, BYTES * (unsigned int)got, 4);
 		free_buffers(&c);
 	}
-	for (i = 0; i < 1000 && stats().orphans; i++)
+	for (i = 0; i < 1000 && stats_now().orphans; i++)
 		check_eq(pirn_sleep(MS), 0);
-	check_eq(stats().orphans, 0);
-	check_eq(room(), before);
+	check_eq(stats_now().orphans, 0);
+	check_eq(room(BYTES), before);
 	check_eq(pirn_close(file), 0);
 	return 0;
 }
@@ -135,9 +105,9 @@ TEST(on_a_disk_that_answers_one_is_right)
 
 static int wrong(void *arg)
 {
-	struct pirn_file *file = open_target();
-	unsigned int before = room();
-	uint64_t submitted = stats().submitted;
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES);
+	uint64_t submitted = stats_now().submitted;
 	struct pirn_scope scope;
 	struct caller c;
 	void *kept;
@@ -165,15 +135,15 @@ static int wrong(void *arg)
 	check_eq(pirn_scope_cancel(&scope, -ECANCELED), 0);
 	check_eq(pirn_read_any(c.ios, 3, PIRN_NEVER), -ECANCELED);
 	check_eq(pirn_scope_end(&scope), -ECANCELED);
-	check_eq(stats().submitted, submitted);
+	check_eq(stats_now().submitted, submitted);
 	check_eq(free_buffers(&c), 3);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 	/* four places, and all are there still */
 	buffers(&c, file, 3);
 	check_op(pirn_read_any(c.ios, 3, PIRN_NEVER), >=, 0);
 	free_buffers(&c);
 	check_eq(pirn_sleep(50 * MS), 0);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 	check_eq(pirn_close(file), 0);
 	return 0;
 }
@@ -190,8 +160,8 @@ TEST(one_that_is_wrong_stops_all)
 
 static int the_second(void *arg)
 {
-	struct pirn_file *file = open_target();
-	unsigned int before = room();
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES);
 	struct pirn_core *core = pirn_this_core;
 	struct pirn_fiber *fiber;
 	struct caller c;
@@ -211,15 +181,15 @@ static int the_second(void *arg)
 	check_eq(c.ios[1].result, BYTES);
 	check_eq(c.ios[2].result, -EINPROGRESS);
 	check(!c.ios[2].buf);
-	check_eq(stats().orphans, 1);
+	check_eq(stats_now().orphans, 1);
 	check_eq(free_buffers(&c), 2);
 	/* the loser's is kept as long as the disk may write to it */
-	check_eq(room(), before - 1);
+	check_eq(room(BYTES), before - 1);
 	check_eq(pirn_close(file), -EBUSY);
 	hold_end_first(BYTES);
 	check_eq(pirn_sleep(MS), 0);
-	check_eq(stats().orphans, 0);
-	check_eq(room(), before);
+	check_eq(stats_now().orphans, 0);
+	check_eq(room(BYTES), before);
 
 	/* two in one turn: the first counts, and the other is the caller's too */
 	fiber = start(&c, file);
@@ -241,7 +211,7 @@ static int the_second(void *arg)
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(c.result, -ENODATA);
 	check_eq(free_buffers(&c), 3);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 	hold_over();
 	check_eq(pirn_close(file), 0);
 	return 0;
@@ -257,8 +227,8 @@ TEST(losers_are_the_runtimes_until_they_have_ended)
 
 static int given_up(void *arg)
 {
-	struct pirn_file *file = open_target();
-	unsigned int before = room();
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES);
 	struct pirn_core *core = pirn_this_core;
 	struct pirn_fiber *fiber;
 	struct caller c;
@@ -268,13 +238,13 @@ static int given_up(void *arg)
 	held.keep = true;
 	buffers(&c, file, 3);
 	check_eq(pirn_read_any(c.ios, 3, pirn_now() + 20 * MS), -ETIMEDOUT);
-	check_eq(stats().orphans, 3);
+	check_eq(stats_now().orphans, 3);
 	check_eq(free_buffers(&c), 0);
-	check_eq(room(), before - 3);
+	check_eq(room(BYTES), before - 3);
 	for (i = 0; i < 3; i++)
 		hold_end_first(BYTES);
 	check_eq(pirn_sleep(MS), 0);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 
 	/* one has failed, then the scope ends: that one's buffer is the caller's */
 	fiber = start(&c, file);
@@ -285,7 +255,7 @@ static int given_up(void *arg)
 	check_eq(c.result, -ECANCELED);
 	check_eq(c.ios[0].result, -EIO);
 	check_eq(free_buffers(&c), 1);
-	check_eq(stats().orphans, 2);
+	check_eq(stats_now().orphans, 2);
 	hold_end_first(BYTES);
 	hold_end_first(BYTES);
 	check_eq(pirn_sleep(MS), 0);
@@ -298,12 +268,12 @@ static int given_up(void *arg)
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(c.result, 0);
 	check_eq(free_buffers(&c), 1);
-	check_eq(stats().orphans, 2);
+	check_eq(stats_now().orphans, 2);
 	hold_end_first(BYTES);
 	hold_end_first(-EIO);
 	check_eq(pirn_sleep(MS), 0);
-	check_eq(stats().orphans, 0);
-	check_eq(room(), before);
+	check_eq(stats_now().orphans, 0);
+	check_eq(room(BYTES), before);
 	hold_over();
 	check_eq(pirn_close(file), 0);
 	return 0;
@@ -319,8 +289,8 @@ TEST(at_the_deadline_what_is_under_way_is_the_runtimes)
 
 static int no_room(void *arg)
 {
-	struct pirn_file *file = open_target();
-	unsigned int before = room();
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES);
 	struct pirn_fiber *fiber;
 	struct caller c;
 
@@ -344,7 +314,7 @@ static int no_room(void *arg)
 	buffers(&c, file, 3);
 	check_eq(pirn_read_any(c.ios, 3, pirn_now() + 2 * MS), -ETIMEDOUT);
 	check_eq(free_buffers(&c), 2);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 	held.full = false;
 	hold_over();
 	check_eq(pirn_sleep(MS), 0);
@@ -359,7 +329,7 @@ TEST(without_room_for_all)
 
 static int no_places(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	struct caller c;
 
 	(void)arg;

@@ -8,25 +8,10 @@
 
 #include "device.h"
 #include "held.h"
+#include "target.h"
 
 #define MS 1000000ull
 #define MOST 100u
-
-static struct pirn_file *open_target(void)
-{
-	struct pirn_file *file;
-
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
-	return file;
-}
-
-static struct pirn_core_stats stats(void)
-{
-	struct pirn_core_stats s = { .size = sizeof(s) };
-
-	check_eq(pirn_core_stats(&s), 0);
-	return s;
-}
 
 /* @nr ranges of 4 KiB, the i-th at i * 4 KiB of @buf and i * stride of the file. */
 static void ranges(struct pirn_io *ios, unsigned int nr, struct pirn_file *file,
@@ -160,7 +145,7 @@ static int wrong(void *arg)
 	char *buf = pirn_buf_alloc(64 * KiB), stack[4096];
 	struct pirn_io ios[5];
 	unsigned int i;
-	uint64_t before = stats().submitted;
+	uint64_t before = stats_now().submitted;
 
 	(void)arg;
 	for (i = 0; i < 5; i++) {
@@ -182,7 +167,7 @@ static int wrong(void *arg)
 	}
 	ranges(ios, 5, file, buf, 4096);
 	check_eq(pirn_write_all(ios, 5, 2), -EINVAL);
-	check_eq(stats().submitted, before);
+	check_eq(stats_now().submitted, before);
 	check_eq(pirn_buf_free(buf), 0);
 	check_eq(pirn_close(file), 0);
 	return 0;

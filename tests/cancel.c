@@ -13,15 +13,6 @@
 #include "held.h"
 #include "task.h"
 
-static struct pirn_file *open_target(void)
-{
-	struct pirn_file *file;
-
-	hold_begin();
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
-	return file;
-}
-
 /* ---------------------------------------------------------- before the call */
 
 static int nothing(void *arg)
@@ -38,7 +29,7 @@ static int not_reached(void *arg)
 
 static int refused_at_once(void *arg)
 {
-	struct pirn_file *file = open_target(), *other;
+	struct pirn_file *file = open_held_target(), *other;
 	char *buf = pirn_buf_alloc(4096);
 	const char *name = new_path("refused");
 	struct pirn_fiber *fiber;
@@ -92,7 +83,7 @@ TEST(an_ended_scope_refuses_every_call_that_parks)
 /* A sync that was refused is no failed sync. */
 static int no_latch(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	char *buf = pirn_buf_alloc(4096);
 	struct pirn_scope scope;
 
@@ -133,7 +124,7 @@ static int read_twice(void *arg)
 
 static int true_result(void *arg)
 {
-	struct io io = { .file = open_target(), .bytes = 8192 };
+	struct io io = { .file = open_held_target(), .bytes = 8192 };
 	struct task task;
 
 	(void)arg;
@@ -204,7 +195,7 @@ static int write_all(void *arg)
 /* Cancelled after its first part was issued it is carried through. */
 static int long_transfer(void *arg)
 {
-	struct io io = { .file = open_target(), .bytes = 3 * MiB };
+	struct io io = { .file = open_held_target(), .bytes = 3 * MiB };
 	struct task task;
 	int i;
 
@@ -250,7 +241,7 @@ static int pending(void *arg)
 {
 	struct io io[PENDING];
 	struct task task[PENDING];
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	char *buf = pirn_buf_alloc(4096);
 	unsigned int i, round, others;
 
@@ -325,7 +316,7 @@ static int sync_then_cancel(void *arg)
 /* Of those that wait for their turn to sync one leaves; the next has its turn. */
 static int sync_queue(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	struct task first, second, third;
 	struct turn turn;
 
@@ -372,7 +363,7 @@ TEST(who_waits_for_its_turn_to_sync_leaves)
 /* These two errors would say that nothing was issued. */
 static int device_errors(void *arg)
 {
-	struct io io = { .file = open_target(), .bytes = 4096 };
+	struct io io = { .file = open_held_target(), .bytes = 4096 };
 	struct pirn_fiber *fiber;
 	int error, result;
 

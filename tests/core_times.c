@@ -7,6 +7,7 @@
 
 #include "device.h"
 #include "held.h"
+#include "target.h"
 
 #define MS 1000000ull
 
@@ -20,14 +21,6 @@ static struct pirn_times times_of(enum pirn_time which)
 	/* a bucket's end: up to an eighth above what was seen */
 	check_op(t.p999, <=, t.most + t.most / 8 + 1);
 	return t;
-}
-
-static struct pirn_file *open_target(void)
-{
-	struct pirn_file *file;
-
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
-	return file;
 }
 
 static int not_asked(void *arg)

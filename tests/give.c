@@ -13,41 +13,11 @@
 #define LONG (100000 * MS)
 #define BYTES 8192u
 
-static struct pirn_file *open_target(void)
-{
-	struct pirn_file *file;
-
-	hold_begin();
-	check_eq(pirn_open(&file, test_target()->path, O_RDWR, 0), 0);
-	return file;
-}
-
-static struct pirn_core_stats stats(void)
-{
-	struct pirn_core_stats s = { .size = sizeof(s) };
-
-	check_eq(pirn_core_stats(&s), 0);
-	return s;
-}
-
-/* How many buffers the pool has left; it has them again afterwards. */
-static unsigned int room(void)
-{
-	static void *bufs[4096];
-	unsigned int n = 0, i;
-
-	while ((bufs[n] = pirn_buf_alloc(BYTES)))
-		check_op(++n, <, array_size(bufs));
-	for (i = 0; i < n; i++)
-		check_eq(pirn_buf_free(bufs[i]), 0);
-	return n;
-}
-
 /* ------------------------------------------------------ a disk that answers */
 
 static int answers(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	uint64_t size = test_target()->bytes;
 	char *buf = pirn_buf_alloc(BYTES);
 	unsigned int before;
@@ -56,7 +26,7 @@ static int answers(void *arg)
 	fill(buf, BYTES, 0, 7);
 	check_eq(pirn_pwrite(file, buf, BYTES, 0, 0), BYTES);
 	memset(buf, 0, BYTES);
-	before = room();
+	before = room(BYTES);
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, PIRN_NEVER), BYTES);
 	check_filled(buf, BYTES, 0, 7);
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, pirn_now() + LONG), BYTES);
@@ -70,8 +40,8 @@ static int answers(void *arg)
 	check_eq(pirn_pread_give(file, NULL, 4096, 0, PIRN_NEVER), -EFAULT);
 	check_eq(pirn_pread_give(file, &before, 4096, 0, PIRN_NEVER), -EFAULT);
 	check_eq(pirn_pread_give(NULL, buf, BYTES, 0, PIRN_NEVER), -EINVAL);
-	check_eq(room(), before);
-	check_eq(stats().orphaned, 0);
+	check_eq(room(BYTES), before);
+	check_eq(stats_now().orphaned, 0);
 	check_eq(pirn_buf_free(buf), 0);
 	/* a buffer given back, or of another core, is none */
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, PIRN_NEVER), -EFAULT);
@@ -86,7 +56,7 @@ TEST(on_a_disk_that_answers_it_is_a_read)
 
 static int elsewhere(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 
 	check_eq(pirn_pread_give(file, arg, BYTES, 0, PIRN_NEVER), -EFAULT);
 	check_eq(pirn_close(file), 0);
@@ -112,9 +82,9 @@ TEST(a_buffer_of_another_core_is_not_taken)
 
 static int hangs(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	struct pirn_scope scope;
-	unsigned int before = room();
+	unsigned int before = room(BYTES);
 	uint64_t deadline = pirn_now() + 50 * MS;
 	char *buf = pirn_buf_alloc(BYTES);
 
@@ -123,9 +93,9 @@ static int hangs(void *arg)
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, deadline), -ETIMEDOUT);
 	check_op(pirn_now(), >=, deadline);
 	check_eq(held.count, 1);
-	check_eq(stats().orphans, 1);
+	check_eq(stats_now().orphans, 1);
 	/* the buffer is kept as long as the disk may write to it */
-	check_eq(room(), before - 1);
+	check_eq(room(BYTES), before - 1);
 	check_eq(pirn_close(file), -EBUSY);
 
 	/* a scope's deadline, and its end */
@@ -134,19 +104,19 @@ static int hangs(void *arg)
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, PIRN_NEVER), -ETIMEDOUT);
 	check_eq(pirn_scope_end(&scope), -ETIMEDOUT);
 	check_eq(held.count, 2);
-	check_eq(stats().orphans, 2);
-	check_eq(room(), before - 2);
+	check_eq(stats_now().orphans, 2);
+	check_eq(room(BYTES), before - 2);
 
 	hold_end_first(BYTES);
 	check_eq(pirn_sleep(MS), 0);
-	check_eq(stats().orphans, 1);
-	check_eq(room(), before - 1);
+	check_eq(stats_now().orphans, 1);
+	check_eq(room(BYTES), before - 1);
 	check_eq(pirn_close(file), -EBUSY);
 	hold_end_first(-EIO);		/* whatever becomes of it */
 	check_eq(pirn_sleep(MS), 0);
-	check_eq(stats().orphans, 0);
-	check_eq(stats().orphaned, 2);
-	check_eq(room(), before);
+	check_eq(stats_now().orphans, 0);
+	check_eq(stats_now().orphaned, 2);
+	check_eq(room(BYTES), before);
 	hold_over();
 	check_eq(pirn_close(file), 0);
 	return 0;
@@ -202,8 +172,8 @@ static struct pirn_fiber *reader_start(struct reader *r, struct pirn_file *file)
 /* Of completion and end of the scope in one turn the first counts. */
 static int races(void *arg)
 {
-	struct pirn_file *file = open_target();
-	unsigned int before = room();
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES);
 	struct pirn_core *core = pirn_this_core;
 	struct pirn_fiber *fiber;
 	struct reader r;
@@ -212,22 +182,22 @@ static int races(void *arg)
 	held.keep = true;
 	fiber = reader_start(&r, file);
 	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
-	check_eq(stats().orphans, 1);
+	check_eq(stats_now().orphans, 1);
 	hold_end_first(BYTES);
 	core->ops->reap(core);		/* before the reader has run */
-	check_eq(stats().orphans, 0);
+	check_eq(stats_now().orphans, 0);
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(r.result, -ECANCELED);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 
 	fiber = reader_start(&r, file);
 	hold_end_first(BYTES);
 	core->ops->reap(core);
 	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
-	check_eq(stats().orphans, 0);
+	check_eq(stats_now().orphans, 0);
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(r.result, BYTES);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 	hold_over();
 	check_eq(pirn_close(file), 0);
 	return 0;
@@ -244,7 +214,7 @@ TEST(of_completion_and_cancel_in_one_turn_the_first_counts)
  */
 static int place_again(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	struct pirn_core *core = pirn_this_core;
 	struct pirn_fiber *first, *second;
 	struct reader r, s;
@@ -261,7 +231,7 @@ static int place_again(void *arg)
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, pirn_now() + 50 * MS),
 		 -ETIMEDOUT);
 	check_eq(r.result, -ECANCELED);
-	check_eq(stats().orphans, 1);
+	check_eq(stats_now().orphans, 1);
 	check_eq(pirn_join(first, NULL), 0);
 
 	/* and while it is taken there is none */
@@ -290,8 +260,8 @@ TEST(a_place_is_one_reads_at_a_time)
 
 static int never_issued(void *arg)
 {
-	struct pirn_file *file = open_target();
-	unsigned int before = room();
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES);
 	struct pirn_fiber *fiber;
 	struct pirn_scope scope;
 	struct reader r;
@@ -303,8 +273,8 @@ static int never_issued(void *arg)
 	buf = pirn_buf_alloc(BYTES);
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, pirn_now() + 2 * MS),
 		 -ETIMEDOUT);
-	check_eq(stats().orphans, 0);
-	check_eq(room(), before);
+	check_eq(stats_now().orphans, 0);
+	check_eq(room(BYTES), before);
 	held.full = false;
 	check_eq(pirn_sleep(MS), 0);
 	check_eq(held.queued, 0);
@@ -320,7 +290,7 @@ static int never_issued(void *arg)
 	check_eq(pirn_scope_cancel(&r.scope, -EIO), 0);
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(r.result, -ECANCELED);
-	check_eq(stats().orphans, 1);
+	check_eq(stats_now().orphans, 1);
 	hold_end_first(BYTES);
 	check_eq(pirn_sleep(MS), 0);
 
@@ -334,8 +304,8 @@ static int never_issued(void *arg)
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, PIRN_NEVER), -ECANCELED);
 	check_eq(pirn_scope_end(&scope), -EIO);
 	check_eq(held.queued, 0);
-	check_eq(room(), before);
-	check_eq(stats().orphaned, 1);
+	check_eq(room(BYTES), before);
+	check_eq(stats_now().orphaned, 1);
 	hold_over();
 	check_eq(pirn_close(file), 0);
 	return 0;
@@ -348,7 +318,7 @@ TEST(one_never_issued_leaves_no_orphan)
 
 static int true_result(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	struct pirn_fiber *fiber;
 	struct reader r;
 
@@ -379,7 +349,7 @@ TEST(what_the_device_says_is_the_result)
 
 static int leave_orphans(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	unsigned int i;
 
 	(void)arg;
@@ -388,7 +358,7 @@ static int leave_orphans(void *arg)
 	for (i = 0; i < 10; i++)
 		check_eq(pirn_pread_give(file, pirn_buf_alloc(BYTES), BYTES, 0,
 					 pirn_now() + 50 * MS), -ETIMEDOUT);
-	check_eq(stats().orphans, 10);
+	check_eq(stats_now().orphans, 10);
 	check_eq(held.count, 10);
 	return 0;
 }
@@ -435,18 +405,18 @@ static int race_reader(void *arg)
 
 static int real_races(void *arg)
 {
-	struct pirn_file *file = open_target();
+	struct pirn_file *file = open_held_target();
 	char *buf = pirn_buf_alloc(BYTES);
 	unsigned int before;
 
 	(void)arg;
-	before = room();
+	before = room(BYTES);
 	fill(buf, BYTES, 0, 9);
 	check_eq(pirn_pwrite(file, buf, BYTES, 0, 0), BYTES);
 	run_fibers(20, race_reader, file);
-	while (stats().orphans)
+	while (stats_now().orphans)
 		check_eq(pirn_sleep(MS), 0);
-	check_eq(room(), before);
+	check_eq(room(BYTES), before);
 	check_eq(pirn_buf_free(buf), 0);
 	check_eq(pirn_close(file), 0);
 	return 0;
@@ -469,20 +439,20 @@ static int slow(void *arg)
 	struct pirn_file *file;
 	uint64_t began = clock_ns();
 	char *buf = pirn_buf_alloc(BYTES);
-	unsigned int before = room();
+	unsigned int before = room(BYTES);
 
 	(void)arg;
 	check_eq(pirn_open(&file, slow_path, O_RDWR, 0), 0);
 	check_eq(pirn_pread_give(file, buf, BYTES, 0, pirn_now() + 50 * MS),
 		 -ETIMEDOUT);
 	check_op(clock_ns() - began, <, 400 * MS);
-	check_eq(stats().orphans, 1);
-	check_eq(room(), before);
+	check_eq(stats_now().orphans, 1);
+	check_eq(room(BYTES), before);
 	check_eq(pirn_close(file), -EBUSY);
-	while (stats().orphans)
+	while (stats_now().orphans)
 		check_eq(pirn_sleep(20 * MS), 0);
 	check_op(clock_ns() - began, >=, 400 * MS);
-	check_eq(room(), before + 1);
+	check_eq(room(BYTES), before + 1);
 	check_eq(pirn_close(file), 0);
 	/* one that the end of the runtime waits for */
 	check_eq(pirn_open(&file, slow_path, O_RDWR, 0), 0);
@@ -530,8 +500,8 @@ static int cut_short(void *arg)
 {
 	/* the rest, nothing, less than a block, an error */
 	static const int rest[] = { 4096, 0, 100, -EIO };
-	struct pirn_file *file = open_target();
-	unsigned int before = room(), i;
+	struct pirn_file *file = open_held_target();
+	unsigned int before = room(BYTES), i;
 	struct pirn_fiber *fiber;
 	struct reader r;
 
@@ -542,14 +512,14 @@ static int cut_short(void *arg)
 		end_now(rest[i]);
 		check_eq(pirn_join(fiber, NULL), 0);
 		check_eq(r.result, rest[i] < 0 ? rest[i] : 4096 + rest[i]);
-		check_eq(room(), before);
+		check_eq(room(BYTES), before);
 	}
 	/* given up */
 	fiber = have_half(&r, file);
 	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(r.result, -ECANCELED);
-	check_eq(stats().orphans, 1);
+	check_eq(stats_now().orphans, 1);
 	check_eq(pirn_close(file), -EBUSY);
 	end_now(4096);
 	/* and before it was asked for */
@@ -558,8 +528,8 @@ static int cut_short(void *arg)
 	check_eq(pirn_scope_cancel(&r.scope, -ECANCELED), 0);
 	check_eq(pirn_join(fiber, NULL), 0);
 	check_eq(r.result, -ECANCELED);
-	check_eq(stats().orphans, 0);
-	check_eq(room(), before);
+	check_eq(stats_now().orphans, 0);
+	check_eq(room(BYTES), before);
 	hold_over();
 	check_eq(pirn_close(file), 0);
 	return 0;

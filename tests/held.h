@@ -8,8 +8,8 @@
 #ifndef PIRN_TESTS_HELD_H
 #define PIRN_TESTS_HELD_H
 
-#include "helpers.h"
 #include "backend.h"
+#include "target.h"
 
 static struct {
 	struct pirn_backend_ops ops;
@@ -84,6 +84,12 @@ static inline void hold_begin(void)
 	held.ops.reap = hold_reap;
 	held.ops.ready = hold_ready;
 	core->ops = &held.ops;
+}
+
+static inline struct pirn_file *open_held_target(void)
+{
+	hold_begin();
+	return open_target();
 }
 
 static inline void hold_over(void)

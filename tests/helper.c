@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "helper.h"
-#include "helpers.h"
+#include "target.h"
 
 /* A job that hangs until it is let go, as one of a dead disk does. */
 struct held {
@@ -50,15 +50,6 @@ static int hold_fiber(void *arg)
 	pirn_job_run(pirn_this(), &held.job, PIRN_HELP_SYNC);
 	check_eq(held.mark, 4711);
 	return 0;
-}
-
-static struct pirn_core_stats stats_now(void)
-{
-	struct pirn_core_stats stats = { .size = sizeof(stats) };
-
-	check_eq(pirn_core_stats(&stats), 0);
-	check_eq(stats.size, sizeof(stats));
-	return stats;
 }
 
 static void wait_for(atomic_uint *what, unsigned int value)

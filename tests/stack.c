@@ -12,6 +12,7 @@
 #include "backend.h"
 #include "helpers.h"
 #include "switch.h"
+#include "rounding.h"
 
 #define PAGE ((uint64_t)pirn_this()->stacks.page)
 #define SECOND 1000000000ull
@@ -403,30 +404,6 @@ static int attributes(void *arg)
 TEST(a_fiber_has_attributes)
 {
 	run_on(NULL, attributes, NULL);
-}
-
-static void round_up(void)
-{
-	struct pirn_fp fp;
-
-	pirn_fp_save(&fp);
-#if defined(__x86_64__)
-	fp.control = (fp.control & ~0x6000u) | 0x4000u;
-	fp.x87 = (fp.x87 & ~0xc00u) | 0x800u;
-#else
-	fp.control = (fp.control & ~0xc00000u) | 0x400000u;
-#endif
-	pirn_fp_load(&fp);
-}
-
-static bool rounds_up(void)
-{
-	volatile double one = 1, tiny = 1e-30;
-	volatile long double wide_one = 1, wide_tiny = 1e-40L;
-	bool up = one + tiny > one;
-
-	check_eq(wide_one + wide_tiny > wide_one, up);
-	return up;
 }
 
 static unsigned int switches;

@@ -11,6 +11,7 @@
 #include "registers.h"
 #include "sanitizer.h"
 #include "switch.h"
+#include "rounding.h"
 
 #define STACK_BYTES (64 * KiB)
 
@@ -194,32 +195,6 @@ TEST(a_backtrace_ends_at_the_start_frame)
 }
 
 /* --------------------------------------------------------- floating point */
-
-/* Sets the mode to round up, whatever it was. */
-static void round_up(void)
-{
-	struct pirn_fp fp;
-
-	pirn_fp_save(&fp);
-#if defined(__x86_64__)
-	fp.control = (fp.control & ~0x6000u) | 0x4000u;
-	fp.x87 = (fp.x87 & ~0xc00u) | 0x800u;
-#else
-	fp.control = (fp.control & ~0xc00000u) | 0x400000u;
-#endif
-	pirn_fp_load(&fp);
-}
-
-static bool rounds_up(void)
-{
-	volatile double one = 1, tiny = 1e-30;
-	volatile long double wide_one = 1, wide_tiny = 1e-40L;
-	bool up = one + tiny > one;
-
-	/* both units of x86-64; software on aarch64, by the same mode */
-	check_eq(wide_one + wide_tiny > wide_one, up);
-	return up;
-}
 
 static void round_and_go(struct pirn_fiber *self)
 {

@@ -78,6 +78,7 @@ static san_never_returns void fiber_end(struct pirn_core *core, struct pirn_fibe
 {
 	struct pirn_fiber *next;
 
+	pirn_check_mutexes(self, "ends");
 	core->fibers--;
 	self->ended = true;
 	if (self->serves)
@@ -165,6 +166,9 @@ int pirn_fiber_make(struct pirn_core *core, struct pirn_fiber **out,
 	fiber->serves = PIRN_SERVES_NOBODY;
 	fiber->nested = core->current->nested;
 	fiber->flags = 0;
+#if defined(PIRN_WATCHES_MUTEXES)
+	fiber->mutexes = 0;
+#endif
 	fiber->sp = pirn_switch_prepare(fiber, fiber_main, fiber);
 	core->fibers++;
 	*out = fiber;

@@ -30,6 +30,11 @@
 #define container_of(p, type, member) \
 	((type *)((char *)(p) - offsetof(type, member)))
 
+/* Where functions before the C library's do no harm: held_mutex.c. */
+#if defined(PIRN_DEBUG) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define PIRN_WATCHES_MUTEXES	1
+#endif
+
 /* Bounds of struct pirn_options, in one place; checked in runtime.c. */
 #define PIRN_MAX_CORES		1024u
 #define PIRN_MAX_DEPTH		4096u
@@ -167,6 +172,11 @@ struct pirn_fiber {
 #endif
 #if defined(PIRN_DEBUG)
 	bool patterned;			/* what is not is not used, stack_watch.c */
+#endif
+#if defined(PIRN_WATCHES_MUTEXES)
+	uint32_t mutexes;		/* that it locked, held_mutex.c */
+	pthread_mutex_t *mutex;		/* the last of them, and where */
+	void *mutex_by;
 #endif
 };
 

@@ -7,6 +7,7 @@
 #define PIRN_SCHEDULE_H
 
 #include "lib.h"
+#include "held_mutex.h"
 #include "sanitizer.h"
 #include "switch.h"
 
@@ -64,6 +65,7 @@ static inline int pirn_fiber_stop(struct pirn_core *core)
 	struct pirn_fiber *self = core->current;
 	struct pirn_fiber *next = core->runnable.head;
 
+	pirn_check_mutexes(self, "parks");
 	/* Always so for a fiber with PIRN_FIBER_FP, which costs others nothing. */
 	if (unlikely(!next || --core->budget < 0))
 		return pirn_fiber_stop_slow(core);

@@ -303,6 +303,29 @@ TEST(flags_that_mean_nothing_are_refused)
 	check(strstr(message, "flags"));
 }
 
+#if defined(PIRN_DEBUG)
+TEST(a_pthread_mutex_held_across_a_park_is_named)
+{
+	check_killed(victim("mutex", NULL), SIGABRT);
+	check_says("pirn: pthread mutex 0x");
+	check_says(" held on core 0 by fiber \"victim\", which parks; it was locked at (victim+0x");
+	check(strchr(report, '\n') == strrchr(report, '\n'));
+	check_offset_is("lock_it");
+}
+
+TEST(a_pthread_mutex_of_a_fiber_that_ends_is_named)
+{
+	check_killed(victim("mutex-end", NULL), SIGABRT);
+	check_says("by fiber \"victim\", which ends; it was locked at (victim+0x");
+}
+#endif
+
+TEST(a_pthread_mutex_given_back_in_time_is_nobodys_matter)
+{
+	check_exited(victim("mutex-fair", NULL), 0);
+	check_eq(report[0], '\0');
+}
+
 /* ---------------------------------------------------------------- Valgrind */
 
 #define LOST "--leak-check=full", "--errors-for-leak-kinds=definite"
@@ -468,6 +491,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_handler_before_is_put_back_by_the_last_runtime),
 		cmocka_unit_test(a_handler_put_above_stays),
 		cmocka_unit_test(flags_that_mean_nothing_are_refused),
+#if defined(PIRN_DEBUG)
+		cmocka_unit_test(a_pthread_mutex_held_across_a_park_is_named),
+		cmocka_unit_test(a_pthread_mutex_of_a_fiber_that_ends_is_named),
+#endif
+		cmocka_unit_test(a_pthread_mutex_given_back_in_time_is_nobodys_matter),
 		cmocka_unit_test(valgrind_finds_nothing_in_a_clean_run),
 		cmocka_unit_test(valgrind_finds_a_leak_in_a_fiber),
 		cmocka_unit_test(valgrind_finds_a_bad_read_in_a_fiber),

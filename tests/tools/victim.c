@@ -488,6 +488,54 @@ static int act_read(void *arg)
 	return 0;
 }
 
+/* ---------------------------------------------------------- pthread mutexes */
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+kept_apart static void lock_it(void)
+{
+	check_eq(pthread_mutex_lock(&mutex), 0);
+}
+
+static int yield_with_it(void *arg)
+{
+	lock_it();
+	return arg ? 0 : pirn_yield();
+}
+
+static int act_mutex(void *arg)
+{
+	in_fiber(yield_with_it, arg);
+	return 0;
+}
+
+static int act_mutex_end(void *arg)
+{
+	(void)arg;
+	in_fiber(yield_with_it, &mutex);
+	return 0;
+}
+
+/* What is given back in time, and what was not got, holds nobody up. */
+static int act_mutex_fair(void *arg)
+{
+	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+	struct timespec past = { 0, 0 };
+
+	for (int i = 0; i < 3; i++) {
+		lock_it();
+		check_eq(pthread_mutex_trylock(&mutex), EBUSY);
+		check_eq(pthread_mutex_timedlock(&mutex, &past), ETIMEDOUT);
+		check_eq(pthread_cond_timedwait(&cond, &mutex, &past), ETIMEDOUT);
+		check_eq(pthread_mutex_unlock(&mutex), 0);
+		check_eq(pirn_yield(), 0);
+		check_eq(pthread_mutex_trylock(&mutex), 0);
+		check_eq(pthread_mutex_unlock(&mutex), 0);
+		check_eq(pirn_yield(), 0);
+	}
+	return arg != NULL;
+}
+
 /* -------------------------------------------------------------------- main */
 
 struct act {
@@ -518,6 +566,9 @@ static const struct act acts[] = {
 	{ "many", act_many, false, true },
 	{ "clean", act_clean, true, true },
 	{ "read", act_read, false, true },
+	{ "mutex", act_mutex, false, true },
+	{ "mutex-end", act_mutex_end, false, true },
+	{ "mutex-fair", act_mutex_fair, true, true },
 };
 
 int main(int argc, char **argv)

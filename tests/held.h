@@ -86,6 +86,7 @@ static inline void hold_begin(void)
 	core->ops = &held.ops;
 }
 
+__attribute__((warn_unused_result))
 static inline struct pirn_file *open_held_target(void)
 {
 	hold_begin();

@@ -36,7 +36,7 @@ static int hung(void *arg)
 	struct pirn_file *buffered;
 	uint64_t before;
 
-	open_target();
+	file = open_target();
 	fill_target(16);
 	check_eq(pirn_open(&buffered, test_target()->path,
 			   O_RDONLY | PIRN_O_BUFFERED, 0), 0);
@@ -102,7 +102,7 @@ static int leave_ops(void *arg)
 	unsigned int i;
 
 	(void)arg;
-	open_target();
+	file = open_target();
 	fill_target(16);
 	check_eq(pirn_open(&kept, test_target()->path,
 			   O_RDONLY | PIRN_O_BUFFERED, 0), 0);

@@ -7,6 +7,7 @@
 
 #include "helpers.h"
 
+__attribute__((warn_unused_result))
 static inline struct pirn_file *open_target(void)
 {
 	struct pirn_file *file;

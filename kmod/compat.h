@@ -151,11 +151,20 @@ static inline u64 pirn_run_delay(void)
 #endif
 }
 
-/* The block cgroup of current, or NULL in a kernel without; under RCU. */
+/* The block and the memory cgroup of current, or NULL in a kernel without; under RCU. */
 static inline struct cgroup_subsys_state *pirn_current_blkcg(void)
 {
 #ifdef CONFIG_BLK_CGROUP
 	return task_css(current, io_cgrp_id);
+#else
+	return NULL;
+#endif
+}
+
+static inline struct cgroup_subsys_state *pirn_current_memcg(void)
+{
+#ifdef CONFIG_MEMCG
+	return task_css(current, memory_cgrp_id);
 #else
 	return NULL;
 #endif
@@ -171,11 +180,26 @@ static inline struct cgroup_subsys_state *pirn_current_blkcg_get(void)
 #endif
 }
 
-static inline void pirn_blkcg_put(struct cgroup_subsys_state *css)
+static inline struct cgroup_subsys_state *pirn_current_memcg_get(void)
 {
-#ifdef CONFIG_BLK_CGROUP
-	css_put(css);
+#ifdef CONFIG_MEMCG
+	return task_get_css(current, memory_cgrp_id);
+#else
+	return NULL;
 #endif
+}
+
+/* References to one of these, or to NULL. */
+static inline void pirn_css_get(struct cgroup_subsys_state *css)
+{
+	if (css)
+		css_get(css);
+}
+
+static inline void pirn_css_put(struct cgroup_subsys_state *css)
+{
+	if (css)
+		css_put(css);
 }
 
 #endif /* PIRN_COMPAT_H */

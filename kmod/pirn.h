@@ -107,7 +107,8 @@ struct pirn_pool_slot {
  */
 struct pirn_ident {
 	const struct cred		*cred;
-	struct cgroup_subsys_state	*blkcg;
+	struct cgroup_subsys_state	*blkcg;		/* where IO counts */
+	struct cgroup_subsys_state	*memcg;		/* and memory */
 	int				ioprio;
 	u32				issued;
 	u32				done;

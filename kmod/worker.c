@@ -9,6 +9,8 @@
  */
 #include <linux/cred.h>
 #include <linux/ioprio.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/task_io_accounting_ops.h>
 
@@ -26,7 +28,8 @@
 static void pirn_ident_free(struct pirn_ident *ident)
 {
 	put_cred(ident->cred);
-	pirn_blkcg_put(ident->blkcg);
+	pirn_css_put(ident->blkcg);
+	pirn_css_put(ident->memcg);
 	kfree(ident);
 }
 
@@ -35,7 +38,8 @@ static bool pirn_ident_is_current(const struct pirn_ident *ident)
 	bool same;
 
 	rcu_read_lock();
-	same = ident->blkcg == pirn_current_blkcg();
+	same = ident->blkcg == pirn_current_blkcg() &&
+	       ident->memcg == pirn_current_memcg();
 	rcu_read_unlock();
 	return same && ident->cred == current_cred() &&
 	       ident->ioprio == get_current_ioprio();
@@ -50,6 +54,7 @@ static struct pirn_ident *pirn_ident_of_current(void)
 		return NULL;
 	ident->cred = get_current_cred();
 	ident->blkcg = pirn_current_blkcg_get();
+	ident->memcg = pirn_current_memcg_get();
 	ident->ioprio = get_current_ioprio();
 	return ident;
 }
@@ -185,21 +190,28 @@ void pirn_op_work(struct work_struct *work)
 	struct pirn_op *op = container_of(work, struct pirn_op, work);
 	struct pirn_target *target = op->target;
 	struct pirn_channel *ch = op->channel;
-	const struct cred *own, *cred;
+	struct cgroup_subsys_state *own_memcg;
+	const struct cred *own_cred, *cred;
+	struct mem_cgroup *memcg;
 
 	/*
-	 * Op and ident go before the two are given back.  The second takes a
+	 * Op and ident go before these are given back.  Only the second takes a
 	 * reference of its own; the first has not since 6.14.
 	 */
-	own = get_cred(op->ident->cred);
-	cred = override_creds(own);
+	own_cred = get_cred(op->ident->cred);
+	own_memcg = op->ident->memcg;
+	pirn_css_get(own_memcg);
+	cred = override_creds(own_cred);
 	kthread_associate_blkcg(op->ident->blkcg);
+	memcg = set_active_memcg(mem_cgroup_from_css(own_memcg));
 	if (unlikely(op->written))
 		pirn_block_written(op);
 	else if (!op->nowait || !pirn_block_retry(op))
 		pirn_file_work(op);
+	set_active_memcg(memcg);
 	kthread_associate_blkcg(NULL);
 	revert_creds(cred);
-	put_cred(own);
+	pirn_css_put(own_memcg);
+	put_cred(own_cred);
 	pirn_worker_next(ch, target);
 }

@@ -285,6 +285,48 @@ TEST(io_is_accounted_to_who_submits_it)
 	ON_EACH_FS(accounting);
 }
 
+/* -------------------------------------------------------------------- memory */
+
+#define GROUP "/sys/fs/cgroup/files_rights"
+
+/* A hole of a file that is mapped block by block is filled through the page cache. */
+static void fill_hole(void)
+{
+	unsigned long long before, punts = cpu_counter(0, "worker_punts");
+	struct rig rig;
+
+	file_rig(&rig, fs_path("file"), O_RDWR, POOL);
+	write_text(GROUP "/cgroup.procs", "0");
+	before = read_number(GROUP "/memory.peak");
+	check_eq(rig_io(&rig, PIRN_OP_WRITE, MiB, 0, 4 * MiB), 4 * MiB);
+	check_op(cpu_counter(0, "worker_punts"), >, punts);
+	check_op(read_number(GROUP "/memory.peak"), >=, before + 3 * MiB);
+	rig_close(&rig);
+}
+
+TEST(memory_of_the_worker_counts_in_the_callers_group)
+{
+	pid_t pid;
+	int status;
+
+	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (mkdir(GROUP, 0755))
+		check_eq(errno, EEXIST);
+	fs_mount(&file_systems[0]);
+	close(file_filled(fs_path("file"), 4096));
+	shell("chattr -e /run/pirn-fs/file");
+	must(truncate(fs_path("file"), 8 * MiB));
+	pid = must(fork());
+	if (!pid) {
+		fill_hole();
+		exit(0);
+	}
+	check_eq(must(waitpid(pid, &status, 0)), pid);
+	check_eq(status, 0);
+	fs_unmount();
+	must(rmdir(GROUP));
+}
+
 /* ------------------------------------------------------------------- freezing */
 
 static void frozen(void)
@@ -508,6 +550,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_write_of_somebody_takes_the_suid_bit),
 		cmocka_unit_test(quotas_hold_in_the_worker),
 		cmocka_unit_test(io_is_accounted_to_who_submits_it),
+		cmocka_unit_test(memory_of_the_worker_counts_in_the_callers_group),
 		cmocka_unit_test(a_frozen_file_system_holds_writes_only),
 		cmocka_unit_test(channels_go_with_ops_on_files),
 		cmocka_unit_test(what_hangs_in_the_worker_leaves_it_to_others),

@@ -93,45 +93,6 @@ static inline long pirn_pin_pages(unsigned long start, unsigned long nr,
 #endif
 }
 
-/*
- * Writing to a file counts against a freeze of its file system from before the
- * call until the write has ended, in whatever thread that is.  vfs_iocb_iter_write()
- * does the first half itself since 6.8, and the second for what it did not queue.
- */
-static inline void pirn_end_write(struct kiocb *iocb)
-{
-#if PIRN_KERNEL >= 606
-	kiocb_end_write(iocb);
-#else
-	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
-
-	__sb_writers_acquired(sb, SB_FREEZE_WRITE);
-	sb_end_write(sb);
-#endif
-}
-
-static inline ssize_t pirn_iter_write(struct file *file, struct kiocb *iocb,
-				      struct iov_iter *iter)
-{
-#if PIRN_KERNEL >= 608
-	return vfs_iocb_iter_write(file, iocb, iter);
-#else
-	struct super_block *sb = file_inode(file)->i_sb;
-	ssize_t ret;
-
-	if (!(iocb->ki_flags & IOCB_NOWAIT))
-		sb_start_write(sb);
-	else if (!sb_start_write_trylock(sb))
-		return -EAGAIN;
-	/* Lockdep thinks that the thread which began also ends it. */
-	__sb_writers_release(sb, SB_FREEZE_WRITE);
-	ret = vfs_iocb_iter_write(file, iocb, iter);
-	if (ret != -EIOCBQUEUED)
-		pirn_end_write(iocb);
-	return ret;
-#endif
-}
-
 /* Writes that are torn nowhere. */
 #ifdef REQ_ATOMIC		/* 6.11 */
 #define PIRN_REQ_ATOMIC		REQ_ATOMIC

@@ -25,6 +25,7 @@
 #include <linux/sched/signal.h>
 #include <linux/task_io_accounting_ops.h>
 #include <linux/uio.h>
+#include <linux/fsnotify.h>
 #include <linux/falloc.h>		/* after <linux/fs.h>, which it needs */
 
 #include "pirn.h"
@@ -63,6 +64,55 @@ static void pirn_file_let_go(struct pirn_op *op)
 	/* Orders the use of the op before, and op->ended, with its end. */
 	if (atomic_dec_and_test(&op->holds))
 		pirn_file_end(op, op->ended);
+}
+
+/*
+ * Writing to a file counts against a freeze of its file system from before the call
+ * until the write has ended, in whatever thread that is: lockdep is told that the
+ * thread which began it gave it away, and that the one which ends it took it over.
+ */
+static bool pirn_begin_write(struct kiocb *iocb)
+{
+	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
+
+	if (!(iocb->ki_flags & IOCB_NOWAIT))
+		sb_start_write(sb);
+	else if (!sb_start_write_trylock(sb))
+		return false;
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
+	return true;
+}
+
+static void pirn_end_write(struct kiocb *iocb)
+{
+	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
+
+	__sb_writers_acquired(sb, SB_FREEZE_WRITE);
+	sb_end_write(sb);
+}
+
+/*
+ * vfs_iocb_iter_write(), which since 6.8 waits for a frozen file system whatever
+ * the flags say.
+ */
+static ssize_t pirn_iter_write(struct file *file, struct kiocb *iocb,
+			       struct iov_iter *iter)
+{
+	ssize_t ret;
+
+	if (!file->f_op->write_iter)
+		return -EINVAL;
+	ret = rw_verify_area(WRITE, file, &iocb->ki_pos, iov_iter_count(iter));
+	if (ret)
+		return ret;
+	if (!pirn_begin_write(iocb))
+		return -EAGAIN;
+	ret = file->f_op->write_iter(iocb, iter);
+	if (ret != -EIOCBQUEUED)
+		pirn_end_write(iocb);
+	if (ret > 0)
+		fsnotify_modify(file);
+	return ret;
 }
 
 /* Any context. */
@@ -190,17 +240,6 @@ static int pirn_file_check_allocate(const struct pirn_op *op)
 	return pirn_file_limit(file, end - 1, &within);
 }
 
-/* Whether a write would wait for a frozen file system to thaw. */
-static bool pirn_file_frozen(const struct file *file)
-{
-	struct super_block *sb = file_inode(file)->i_sb;
-
-	if (!sb_start_write_trylock(sb))
-		return true;
-	sb_end_write(sb);
-	return false;
-}
-
 /* Issues an op that is not for block.c.  The submitter; may block a little. */
 void pirn_file_issue(struct pirn_op *op)
 {
@@ -215,8 +254,7 @@ void pirn_file_issue(struct pirn_op *op)
 		pirn_refuse(op, err);
 		return;
 	}
-	if (pirn_op_moves_data(op) && file->f_mode & FMODE_NOWAIT &&
-	    !(op->code == PIRN_OP_WRITE && pirn_file_frozen(file)))
+	if (pirn_op_moves_data(op) && file->f_mode & FMODE_NOWAIT)
 		pirn_file_rw(op, true);
 	else
 		pirn_punt_submitted(op);

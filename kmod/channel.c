@@ -27,6 +27,7 @@
  * spinlock may be freed by its next owner.
  */
 
+/* Where memory of a channel is asked for; a cpuset without that node has the last word. */
 static int pirn_node_of(u32 cpu)
 {
 	int node = cpu_to_node(cpu);

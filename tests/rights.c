@@ -326,6 +326,24 @@ static void lies_on(int device, int node, int real)
 	close(fd);
 }
 
+/* Channels for a CPU of node 1: a node that is named is a wish, as for all of the kernel. */
+static void channels_lie_on(int device, int real)
+{
+	struct pirn_channel_create create = {
+		.size = sizeof(create), .sq_entries = 4096, .cq_entries = 16384,
+		.results = 16384, .cpu = 2,
+	};
+	unsigned long long before = node_free(real);
+	int fds[8];
+	size_t i;
+
+	for (i = 0; i < array_size(fds); i++)
+		fds[i] = must(ioctl(device, PIRN_IOC_CHANNEL_CREATE, &create));
+	check_op(before - node_free(real), >=, 48 * MiB);
+	for (i = 0; i < array_size(fds); i++)
+		close(fds[i]);
+}
+
 static void in_cpuset(void)
 {
 	int device = open_device();
@@ -342,10 +360,11 @@ static void in_cpuset(void)
 	CPU_SET(2, &set);
 	must(sched_setaffinity(0, sizeof(set), &set));
 	lies_on(device, -1, 0);
+	channels_lie_on(device, 0);
 	must_fail((long)syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8), EINVAL);
 }
 
-TEST(pools_lie_where_the_cpuset_allows)
+TEST(pools_and_channels_lie_where_the_cpuset_allows)
 {
 	int device;
 	pid_t pid;
@@ -367,6 +386,7 @@ TEST(pools_lie_where_the_cpuset_allows)
 	device = open_device();
 	must(syscall(SYS_set_mempolicy, MPOL_BIND, &(unsigned long){ 1 }, 8));
 	lies_on(device, 1, 1);
+	channels_lie_on(device, 1);
 	close(device);
 }
 
@@ -379,7 +399,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(mappings_are_neither_inherited_nor_dumped),
 		cmocka_unit_test(who_is_handed_a_channel_has_its_rings_and_no_enter),
 		cmocka_unit_test(who_is_handed_a_pool_has_its_memory),
-		cmocka_unit_test(pools_lie_where_the_cpuset_allows),
+		cmocka_unit_test(pools_and_channels_lie_where_the_cpuset_allows),
 	};
 
 	return run_program(argc, argv, "rights", tests, array_size(tests));

@@ -6,7 +6,8 @@
  *
  * The data path counts in the channel, under the lock it holds anyway.  A
  * reader adds up the channels of a CPU that are alive and what those left that
- * are not, so nothing is lost when a channel is closed or a CPU goes offline.
+ * are not, so nothing is lost when a channel is closed or a CPU goes offline.  What
+ * they left is in memory of the module: none that their users were charged for.
  */
 #include <linux/cpumask.h>
 #include <linux/device.h>
@@ -53,7 +54,7 @@ struct pirn_stat_attr {
 struct pirn_cpu_stats {
 	struct list_head	channels;
 	struct pirn_counters	closed;		/* of channels that are gone */
-	u64			*closed_times;	/* of these; NULL: none had times */
+	u64			closed_times[PIRN_HISTOGRAM_BUCKETS];	/* of these */
 	char			name[16];
 	struct attribute_group	group;
 	struct pirn_stat_attr	attrs[PIRN_NR_STATS];
@@ -120,8 +121,7 @@ void pirn_stats_device_times(u32 nr, u64 *sum)
 	struct pirn_channel *ch;
 
 	mutex_lock(&pirn_stats_mutex);
-	if (cpu->closed_times)
-		pirn_times_add(sum, cpu->closed_times);
+	pirn_times_add(sum, cpu->closed_times);
 	list_for_each_entry(ch, &cpu->channels, stats_link)
 		if (ch->histogram)
 			pirn_times_add(sum, ch->histogram);
@@ -150,10 +150,7 @@ void pirn_stats_remove(struct pirn_channel *ch)
 
 		*sum += pirn_stat_value(&counters, pirn_stats[i].offset);
 	}
-	/* The first one's becomes the sum: freeing a channel allocates nothing. */
-	if (ch->histogram && !cpu->closed_times)
-		swap(cpu->closed_times, ch->histogram);
-	else if (ch->histogram)
+	if (ch->histogram)
 		pirn_times_add(cpu->closed_times, ch->histogram);
 	mutex_unlock(&pirn_stats_mutex);
 }
@@ -202,10 +199,6 @@ int pirn_stats_init(void)
 
 void pirn_stats_exit(void)
 {
-	unsigned int cpu;
-
-	for (cpu = 0; pirn_cpu_stats && cpu < nr_cpu_ids; cpu++)
-		kvfree(pirn_cpu_stats[cpu].closed_times);
 	kfree(pirn_stats_groups);
 	kvfree(pirn_cpu_stats);
 }

@@ -29,9 +29,13 @@ static struct pirn_channel *stats_channel(struct kunit *test, u64 completed)
 	return ch;
 }
 
-static void stats_channel_goes(struct pirn_channel *ch)
+static void stats_channel_goes(struct kunit *test, struct pirn_channel *ch)
 {
+	u64 *histogram = ch->histogram;
+
 	pirn_stats_remove(ch);
+	/* charged to its user, so it goes with it */
+	KUNIT_EXPECT_PTR_EQ(test, ch->histogram, histogram);
 	kvfree(ch->histogram);
 }
 
@@ -76,11 +80,11 @@ static void stats_outlive_their_channels(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stats_times(test), 12);
 	a->in_flight = 0;
 	a->join_entries = 0;
-	stats_channel_goes(a);
+	stats_channel_goes(test, a);
 	KUNIT_EXPECT_EQ(test, stats_shown(test, "completed"), 12);
 	KUNIT_EXPECT_EQ(test, stats_times(test), 12);
 	b->counters.completed++;
-	stats_channel_goes(b);
+	stats_channel_goes(test, b);
 	KUNIT_EXPECT_EQ(test, stats_shown(test, "completed"), 13);
 	KUNIT_EXPECT_EQ(test, stats_shown(test, "in_flight"), 0);
 	KUNIT_EXPECT_EQ(test, stats_times(test), 12);

@@ -234,6 +234,9 @@ static bool pirn_issue_data(struct pirn_op *op)
 	struct pirn_span span;
 	int len;
 
+	/* As the file's own code does; O_SYNC has that bit, too. */
+	if (write && op->target->file->f_flags & O_DSYNC)
+		op->sqe_flags |= PIRN_SQE_DSYNC;
 	len = pirn_check_data(op);
 	if (unlikely(len <= 0)) {
 		pirn_refuse(op, len);

@@ -164,6 +164,52 @@ TEST(each_stage_of_an_op_is_an_event)
 	rig_close(&rig);
 }
 
+/* ---------------------------------------------------------- into the block layer */
+
+static void write_sector(struct rig *rig, int target, uint16_t flags, uint64_t sector)
+{
+	struct pirn_sqe sqe = io_sqe(PIRN_OP_WRITE, sector * 512, 0, 4096);
+
+	sqe.target = (uint16_t)target;
+	sqe.flags = flags;
+	check_eq(do_sqe(&rig->ch, &sqe), 4096);
+}
+
+static void queued_as(const char *kind, int sector)
+{
+	char want[32];
+
+	snprintf(want, sizeof(want), " %s %d + 8 [", kind, sector);
+	if (!strstr(text, want))
+		check_failed(__FILE__, __LINE__, "no '%s' in: %s", want, text);
+}
+
+/* The disk has a cache: what is durable when it completes is written past it. */
+TEST(writes_are_durable_that_are_to_be)
+{
+	static const char *event = TRACING "/events/block/block_bio_queue/enable";
+	struct rig rig;
+	int durable, whole;
+
+	rig_open(&rig, 8, MiB, NVME_DISK);
+	durable = attach_disk(&rig.ch, NVME_DISK, O_RDWR | O_DSYNC);
+	whole = attach_disk(&rig.ch, NVME_DISK, O_RDWR | O_SYNC);
+	trace_begin();
+	write_text(event, "1");
+	write_sector(&rig, 0, 0, 8);
+	write_sector(&rig, 0, PIRN_SQE_DSYNC, 16);
+	write_sector(&rig, durable, 0, 24);
+	write_sector(&rig, whole, PIRN_SQE_NOMERGE, 32);
+	write_text(event, "0");
+	read_text(TRACING "/trace");
+	/* a write, that somebody waits for, with "force unit access" or not */
+	queued_as("WS", 8);
+	queued_as("WFS", 16);
+	queued_as("WFS", 24);
+	queued_as("WFS", 32);
+	rig_close(&rig);
+}
+
 /* ----------------------------------------------------------------- pirn trace */
 
 /* How many microseconds after the call, on the line with @what. */
@@ -351,6 +397,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_stage_of_an_op_is_an_event),
+		cmocka_unit_test(writes_are_durable_that_are_to_be),
 		cmocka_unit_test(the_command_prints_one_read),
 		cmocka_unit_test(device_times_are_counted),
 		cmocka_unit_test(fdinfo_of_a_channel),

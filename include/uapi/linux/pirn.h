@@ -296,7 +296,7 @@ enum pirn_op_code {
 	PIRN_OP_LAST		/* not part of the ABI */
 };
 
-/* A write is durable when it completes. */
+/* A write is durable when it completes, as each is to a file open with O_DSYNC. */
 #define PIRN_SQE_DSYNC		(1u << 0)
 /* Random access: do not look for requests to merge this one with. */
 #define PIRN_SQE_NOMERGE	(1u << 1)

@@ -317,8 +317,9 @@ int pirn_tables_alloc(struct pirn_channel *ch)
 }
 
 /*
- * What no op needs goes when the channel is closed: a device that hangs keeps what
- * its own ops use, and not the files, mounts and pools of others.
+ * What no op needs goes when the channel is closed, and what others need when they
+ * have ended: a device that hangs keeps what its own ops use, and not the files,
+ * mounts and pools of others.
  */
 void pirn_tables_drop_idle(struct pirn_channel *ch)
 {

@@ -139,6 +139,7 @@ static void pirn_channel_free(struct pirn_channel *ch)
 /* Frees a channel that was alive; the module may go when this returns. */
 static void pirn_channel_destroy(struct pirn_channel *ch)
 {
+	cancel_work_sync(&ch->drop_work);
 	pirn_stats_remove(ch);
 	pirn_channel_free(ch);
 	module_put(THIS_MODULE);
@@ -152,6 +153,19 @@ static void pirn_channel_free_work(struct work_struct *work)
 void pirn_channel_queue_free(struct pirn_channel *ch)
 {
 	queue_work(pirn_free_wq, &ch->free_work);
+}
+
+static void pirn_channel_drop_work(struct work_struct *work)
+{
+	pirn_tables_drop_idle(container_of(work, struct pirn_channel, drop_work));
+}
+
+/* The lock keeps the last op, and with it the free, from coming in between. */
+void pirn_channel_queue_drop(struct pirn_channel *ch)
+{
+	lockdep_assert_held(&ch->lock);
+
+	queue_work(pirn_free_wq, &ch->drop_work);
 }
 
 static int pirn_channel_release(struct inode *inode, struct file *file)
@@ -313,6 +327,7 @@ struct file *pirn_channel_create(struct pirn_channel_create *arg)
 	init_waitqueue_head(&ch->poll_wait);
 	INIT_LIST_HEAD(&ch->retired_idents);
 	INIT_WORK(&ch->free_work, pirn_channel_free_work);
+	INIT_WORK(&ch->drop_work, pirn_channel_drop_work);
 	err = pirn_channel_construct(ch);
 	if (err)
 		goto free_channel;

@@ -78,6 +78,21 @@ static void pirn_end_member(struct pirn_channel *ch, struct pirn_op *op, s32 res
 }
 
 /*
+ * op, of a channel that is closed, has ended: what it used as the last one goes
+ * before what others hang on.  Returns whether it was the last of all.
+ */
+static noinline bool pirn_end_closed(struct pirn_channel *ch,
+				     const struct pirn_op *op)
+{
+	if (!ch->in_flight)
+		return true;
+	if (op->target->issued == op->target->done ||
+	    (op->slot && op->slot->issued == op->slot->done))
+		pirn_channel_queue_drop(ch);
+	return false;
+}
+
+/*
  * Ends op with res: bytes, 0 or a negative errno.  Any context.  The op is no
  * longer the caller's, and the channel may be gone.
  */
@@ -86,7 +101,7 @@ void pirn_complete(struct pirn_op *op, s32 res)
 	struct pirn_channel *ch = op->channel;
 	u64 device = 0, published = 0;
 	unsigned long flags;
-	bool last;
+	bool last = false;
 
 	/* Before the lock, which others wait for: early by that much. */
 	if (unlikely(ch->times)) {
@@ -115,7 +130,9 @@ void pirn_complete(struct pirn_op *op, s32 res)
 	op->next = ch->done.head;
 	ch->done.head = op;
 
-	last = !--ch->in_flight && unlikely(ch->dead);
+	ch->in_flight--;
+	if (unlikely(ch->dead))
+		last = pirn_end_closed(ch, op);
 	spin_unlock_irqrestore(&ch->lock, flags);
 
 	if (last)

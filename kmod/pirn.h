@@ -281,6 +281,7 @@ struct pirn_channel {
 	struct list_head	stats_link;	/* pirn_stats_mutex */
 	struct workqueue_struct	*worker;	/* for ops that may block */
 	struct work_struct	free_work;
+	struct work_struct	drop_work;	/* when closed: what is idle */
 };
 
 /* main.c */
@@ -303,6 +304,7 @@ long pirn_channel_compat_ioctl(struct file *file, unsigned int cmd,
 extern const struct file_operations pirn_channel_fops;
 struct file *pirn_channel_create(struct pirn_channel_create *arg);
 void pirn_channel_queue_free(struct pirn_channel *ch);	/* any context */
+void pirn_channel_queue_drop(struct pirn_channel *ch);	/* any, under ch->lock */
 
 /* attach.c: process context */
 struct pirn_target *pirn_target_prepare(struct pirn_channel *ch,

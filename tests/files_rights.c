@@ -446,18 +446,31 @@ static void hangs_elsewhere(void)
 	unsigned long long before = cpu_counter(0, "in_flight");
 	char disk[64];
 	struct rig rig;
+	int dir;
 
 	hung_disk(disk, sizeof(disk));
 	close(file_filled(fs_path("file"), MiB));
+	close(file_filled(fs_path("late"), MiB));
 	file_rig(&rig, fs_path("file"), O_RDWR, POOL);
 	check_eq(rig_io(&rig, PIRN_OP_READ, 0, 0, 4096), 4096);
 	check_eq(attach_disk(&rig.ch, disk, O_RDWR), 1);
+	check_eq(attach_disk(&rig.ch, fs_path("late"), O_RDWR), 2);
 	shell("dmsetup suspend --noudevsync --noflush pirn-hung");
 	sqe.target = 1;
 	*next_sqe(&rig.ch) = sqe;
 	check_eq(enter(&rig.ch, 1), 1);
+	/* one more, that ends when the channel is closed */
+	dir = must(open(fs->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	must(ioctl(dir, FIFREEZE, 0));
+	sqe = io_sqe(PIRN_OP_WRITE, 0, 0, 4096);
+	sqe.target = 2;
+	*next_sqe(&rig.ch) = sqe;
+	check_eq(enter(&rig.ch, 1), 1);
 	rig_close(&rig);
-	/* its op is there, but nothing of the file is held */
+	check_eq(cpu_counter(0, "in_flight"), before + 2);
+	must(ioctl(dir, FITHAW, 0));
+	close(dir);
+	/* the op of the disk is there, but nothing of the files is held */
 	fs_unmount();
 	check_eq(cpu_counter(0, "in_flight"), before + 1);
 	shell("dmsetup resume --noudevsync pirn-hung");

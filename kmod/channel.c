@@ -239,8 +239,9 @@ static u64 pirn_histogram_bytes(const struct pirn_channel *ch)
 }
 
 /*
- * Threads are nobody's limit to hold, so they are few: as many as a disk that
- * queues in software makes use of, and four a CPU, as io_uring has for files.
+ * Of one channel, on each memory node.  Threads are nobody's limit to hold, so they
+ * are few: as many as a disk that queues in software makes use of, and four a CPU, as
+ * io_uring has for files.
  */
 static u32 pirn_workers_max(void)
 {
@@ -272,8 +273,8 @@ static int pirn_channel_construct(struct pirn_channel *ch)
 	 * ops, and what ops call may flush queues without it.
 	 */
 	ch->worker = alloc_workqueue("pirn_io", WQ_UNBOUND | WQ_FREEZABLE,
-				     min3(ch->cq_entries, pirn_workers_max(),
-					  (u32)WQ_UNBOUND_MAX_ACTIVE));
+				     pirn_wq_limit(min(ch->cq_entries,
+						       pirn_workers_max())));
 	if (!ch->worker)
 		return -ENOMEM;
 	err = pirn_ring_alloc(ch, node);

@@ -39,6 +39,8 @@
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/workqueue.h>
 
 /* The largest order the page allocator serves. */
 #ifdef MAX_PAGE_ORDER		/* 6.8 */
@@ -51,6 +53,18 @@
 #if defined(CONFIG_PREEMPTION) && !defined(CONFIG_TASKS_RCU)
 #error "pirn needs CONFIG_TASKS_RCU in a kernel that preempts itself"
 #endif
+
+/*
+ * What an unbound workqueue's limit has to be for so many of its items at a time on
+ * each memory node.  It was that itself, until it was divided between the nodes.
+ */
+static inline u32 pirn_wq_limit(u32 per_node)
+{
+#if PIRN_KERNEL >= 609
+	per_node *= num_node_state(N_CPU);
+#endif
+	return min_t(u32, per_node, WQ_UNBOUND_MAX_ACTIVE);
+}
 
 static inline void pirn_vma_clear_flags(struct vm_area_struct *vma,
 					unsigned long flags)

@@ -7,6 +7,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/quota.h>
 #include <sys/resource.h>
@@ -484,23 +485,35 @@ TEST(a_disk_that_hangs_keeps_no_file_of_others)
 	ON_EACH_FS(hangs_elsewhere);
 }
 
-/* More ops than the worker has threads, all of which a frozen file system holds. */
+/*
+ * More ops than the worker has threads, of three targets, all of which a frozen file
+ * system holds; from one CPU, for a worker has its threads on each node.
+ */
 static void hangs_in_the_worker(void)
 {
 	int dir = must(open(fs->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	static const uint16_t hung[] = { 0, 2, 3 };
 	struct pirn_sqe sqe = { .op = PIRN_OP_FALLOCATE, .cookie = 1 };
 	long many = 100 + 4 * sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t before, first;
 	struct rig rig;
 	long i;
 
+	must(sched_getaffinity(0, sizeof(before), &before));
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	must(sched_setaffinity(0, sizeof(first), &first));
 	close(file_filled(fs_path("file"), MiB));
 	channel_open(&rig.ch, 256, 256);
 	pool_open(&rig.pool, POOL);
 	check_eq(must(attach_pool_fd(&rig.ch, rig.pool.fd)), 0);
 	check_eq(attach_disk(&rig.ch, fs_path("file"), O_RDWR), 0);
 	check_eq(attach_disk(&rig.ch, FAST_DISK, O_RDWR), 1);
+	check_eq(attach_disk(&rig.ch, fs_path("file"), O_RDWR), 2);
+	check_eq(attach_disk(&rig.ch, fs_path("file"), O_RDWR), 3);
 	must(ioctl(dir, FIFREEZE, 0));
 	for (i = 0; i < many; i++) {
+		sqe.target = hung[i % 3];
 		sqe.bytes = 4096 * (uint64_t)(i + 1);
 		*next_sqe(&rig.ch) = sqe;
 	}
@@ -524,6 +537,7 @@ static void hangs_in_the_worker(void)
 		check_eq(cqe.res, 0);
 	}
 	must(detach_target(&rig.ch, 0));
+	must(sched_setaffinity(0, sizeof(before), &before));
 	close(dir);
 	rig_close(&rig);
 }

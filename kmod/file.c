@@ -232,7 +232,9 @@ static int pirn_file_check_allocate(const struct pirn_op *op)
 
 	if (op->offset > LLONG_MAX || op->bytes > LLONG_MAX - op->offset)
 		return -EFBIG;
-	if (op->mode & FALLOC_FL_KEEP_SIZE || !op->bytes)
+	/* These two make no file longer. */
+	if (op->mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_COLLAPSE_RANGE) ||
+	    !op->bytes)
 		return 0;
 	/* As for a write: how long the file is by then is not known here. */
 	if (op->mode & FALLOC_FL_INSERT_RANGE)

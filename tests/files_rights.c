@@ -62,6 +62,9 @@ static void limited(void)
 	must(setrlimit(RLIMIT_FSIZE, &limit));
 	check_eq(rig_range(&rig, PIRN_OP_FALLOCATE, 2 * MiB, 4096, 0), -EFBIG);
 	check_eq(file_signals, 3);
+	check_eq(rig_range(&rig, PIRN_OP_FALLOCATE, 2 * MiB, 64 * KiB,
+			   FALLOC_FL_COLLAPSE_RANGE), 0);
+	check_eq(file_signals, 3);
 	file_signals = 2;
 	must(setrlimit(RLIMIT_FSIZE, &none));
 	must(truncate(fs_path("file"), MiB));

@@ -4,6 +4,7 @@
  * tracefs, the histogram in debugfs, fdinfo.
  */
 #include <dirent.h>
+#include <sys/syscall.h>
 
 #include <linux/pirn_histogram.h>
 
@@ -210,6 +211,54 @@ TEST(writes_are_durable_that_are_to_be)
 	rig_close(&rig);
 }
 
+/* What the driver has, by class: real time, best effort, idle. */
+static void driver_has(const char *disk, const char *classes)
+{
+	char path[96];
+	int i;
+
+	snprintf(path, sizeof(path), DEBUG "/block/%s/sched/owned_by_driver", disk);
+	for (i = 0; strcmp(read_text(path), classes) && i < 25; i++)
+		nap_ms(20);
+	if (strcmp(text, classes))
+		check_failed(__FILE__, __LINE__, "the driver has %s, not %s", text,
+			     classes);
+}
+
+TEST(an_op_has_the_priority_of_who_submits)
+{
+	const int idle_class = 3 << 13, process = 1;
+	struct pirn_sqe sqe = io_sqe(PIRN_OP_READ, 0, 0, 4096);
+	char path[32], page[4096];
+	struct rig rig;
+	int fd;
+
+	slow_disk(1, 1000000000, path);
+	write_text("/sys/block/nullb1/queue/scheduler", "mq-deadline");
+	mount_once("debugfs", DEBUG);
+	rig_open(&rig, 8, 64 * KiB, path);
+	must((long)syscall(SYS_ioprio_set, process, 0, idle_class));
+	put(&rig.ch, sqe, 1);
+	check_eq(enter(&rig.ch, 1), 1);
+	driver_has("nullb1", "0 0 1\n");
+	expect_cqe(&rig.ch, 1, 4096, 0);
+	/* a cached page has the worker do it, whose own is another */
+	fd = must(open(path, O_RDONLY | O_CLOEXEC));
+	check_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+	check_eq(pread(fd, page, 4096, 0), 4096);
+	put(&rig.ch, sqe, 2);
+	check_eq(enter(&rig.ch, 1), 1);
+	driver_has("nullb1", "0 0 1\n");
+	must((long)syscall(SYS_ioprio_set, process, 0, 0));
+	expect_cqe(&rig.ch, 2, 4096, 0);
+	put(&rig.ch, sqe, 3);
+	check_eq(enter(&rig.ch, 1), 1);
+	driver_has("nullb1", "0 1 0\n");
+	expect_cqe(&rig.ch, 3, 4096, 0);
+	close(fd);
+	rig_close(&rig);
+}
+
 /* ----------------------------------------------------------------- pirn trace */
 
 /* How many microseconds after the call, on the line with @what. */
@@ -398,6 +447,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_stage_of_an_op_is_an_event),
 		cmocka_unit_test(writes_are_durable_that_are_to_be),
+		cmocka_unit_test(an_op_has_the_priority_of_who_submits),
 		cmocka_unit_test(the_command_prints_one_read),
 		cmocka_unit_test(device_times_are_counted),
 		cmocka_unit_test(fdinfo_of_a_channel),

@@ -124,6 +124,25 @@ TEST(a_disk_of_larger_blocks)
 
 /* ------------------------------------------------------------------- limits */
 
+/* What somebody has cached reaches the device, and is no matter for ops then. */
+TEST(attach_writes_cached_pages_back_and_drops_them)
+{
+	int fd = must(open(FAST_DISK, O_RDWR | O_CLOEXEC));
+	unsigned long long punts;
+	struct rig rig;
+	char page[PAGE];
+
+	fill(page, PAGE, 0, 7);
+	check_eq(pwrite(fd, page, PAGE, 8 * MiB), PAGE);
+	punts = cpu_counter(0, "worker_punts");
+	rig_open(&rig, 4, 64 * KiB, FAST_DISK);
+	check_eq(rig_io(&rig, PIRN_OP_READ, 8 * MiB, 0, PAGE), PAGE);
+	check_filled(rig.pool.memory, PAGE, 0, 7);
+	check_eq(cpu_counter(0, "worker_punts"), punts);
+	close(fd);
+	rig_close(&rig);
+}
+
 TEST(tables_have_an_end)
 {
 	int fd = must(open(FAST_DISK, O_RDONLY | O_DIRECT)), i;
@@ -315,6 +334,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_pool_is_a_pool),
 		cmocka_unit_test(attach_tells_what_the_device_is_like),
 		cmocka_unit_test(a_disk_of_larger_blocks),
+		cmocka_unit_test(attach_writes_cached_pages_back_and_drops_them),
 		cmocka_unit_test(tables_have_an_end),
 		cmocka_unit_test(detach_of_nothing),
 		cmocka_unit_test(detach_while_in_flight),

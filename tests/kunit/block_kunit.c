@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a bio came back with, and what that is to user space.
+ * What a bio came back with, and what that is to user space, or to whom else.
  */
 #include "block.c"
 #include "fixture.h"
@@ -54,8 +54,39 @@ static void bio_ends_with_its_errno(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ch->in_flight, 0);
 }
 
+/*
+ * A bio without room is the submitter's to learn of only inside the submit_bio() of
+ * its own op: anywhere else the worker has it.
+ */
+static void who_learns_that_there_is_no_room(struct kunit *test)
+{
+	struct pirn_channel *ch = fixture_channel(test, 16, 0);
+	struct pirn_op *ops = fixture_ops(test, ch, 2);
+	/* as many in the worker as may be: who comes waits in the list */
+	struct pirn_target target = { .working = U32_MAX };
+	u32 i;
+
+	for (i = 0; i < 3; i++) {
+		ch->submitter = i == 1 ? NULL : current;
+		ch->issuing = i == 2 ? &ops[1] : &ops[0];
+		ch->again = false;
+		target.waiting.head = NULL;
+		ops[0].code = PIRN_OP_READ;
+		ops[0].nowait = true;
+		ops[0].target = &target;
+		bio_init(&ops[0].bio, NULL, NULL, 0, REQ_OP_READ);
+		ops[0].bio.bi_status = BLK_STS_AGAIN;
+		pirn_bio_end_io(&ops[0].bio);
+		KUNIT_EXPECT_EQ(test, ch->again, !i);
+		KUNIT_EXPECT_PTR_EQ(test, target.waiting.head,
+				    i ? &ops[0] : NULL);
+	}
+	KUNIT_EXPECT_EQ(test, ch->cq_tail, 0);
+}
+
 static struct kunit_case block_cases[] = {
 	KUNIT_CASE(bio_ends_with_its_errno),
+	KUNIT_CASE(who_learns_that_there_is_no_room),
 	{}
 };
 

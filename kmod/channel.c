@@ -2,7 +2,7 @@
 /*
  * Path: before the first read and after the last.  A channel is created, mapped
  * and freed here.  Called by ctl.c (create) and through the channel's file;
- * complete.c calls when the last op of a released channel is done.
+ * complete.c calls when ops of a released channel end.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cpumask.h>

@@ -285,7 +285,7 @@ struct pirn_channel {
 };
 
 /* main.c */
-extern struct workqueue_struct *pirn_free_wq;	/* channels to be freed */
+extern struct workqueue_struct *pirn_free_wq;	/* what closed channels let go */
 
 /* ctl.c: process context */
 long pirn_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

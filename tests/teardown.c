@@ -71,7 +71,9 @@ TEST(a_pool_in_a_channel_keeps_the_module)
 
 /* ----------------------------------------------------------------- closing */
 
-static void submit_many(struct rig *rig, unsigned int n, struct rng *rng)
+/* Spread over the first @targets. */
+static void submit_many(struct rig *rig, unsigned int n, unsigned int targets,
+			struct rng *rng)
 {
 	struct pirn_sqe sqe;
 	unsigned int i;
@@ -79,6 +81,7 @@ static void submit_many(struct rig *rig, unsigned int n, struct rng *rng)
 	for (i = 0; i < n; i++) {
 		sqe = io_sqe(rng_below(rng, 3) ? PIRN_OP_READ : PIRN_OP_WRITE,
 			     4096 * rng_below(rng, 1000), 4096 * (i % 16), 4096);
+		sqe.target = (uint16_t)(i % targets);
 		*next_sqe(&rig->ch) = sqe;
 	}
 	check_op(must(enter(&rig->ch, n)), >, 0);
@@ -94,7 +97,11 @@ TEST(channels_closed_with_io_in_flight)
 	slow_disk(1, 30 * MS, path);
 	for (i = 0; i < 20; i++) {
 		rig_open(&rig, 32, 64 * KiB, path);
-		submit_many(&rig, 32, &rng);
+		/* some of these end before others, each as the last of its target */
+		check_eq(attach_disk(&rig.ch, FAST_DISK, O_RDWR), 1);
+		check_eq(attach_disk(&rig.ch, NVME_DISK, O_RDWR), 2);
+		check_eq(attach_disk(&rig.ch, path, O_RDWR), 3);
+		submit_many(&rig, 32, 1 + (unsigned int)i % 4, &rng);
 		/* pool and channel in either order, before or after some ended */
 		if (i % 3 == 0)
 			nap_ms((unsigned int)i * 2);
@@ -155,7 +162,8 @@ TEST(unload_right_after_the_last_completion)
 	slow_disk(1, 5 * MS, path);
 	for (i = 0; i < 15; i++) {
 		rig_open(&rig, 32, 64 * KiB, path);
-		submit_many(&rig, 32, &rng);
+		check_eq(attach_disk(&rig.ch, NVME_DISK, O_RDWR), 1);
+		submit_many(&rig, 32, 2, &rng);
 		rig_close(&rig);
 		for (tries = 0; module_unload() && tries < 1000000; tries++)
 			;

@@ -322,7 +322,8 @@ static void lies_on(int device, int node, int real)
 	unsigned long long before = node_free(real);
 	int fd = must(create_pool_on(device, bytes, node));
 
-	check_op(before - node_free(real), >=, bytes - 16 * MiB);
+	/* most of it: others come and go there meanwhile */
+	check_op(before - node_free(real), >=, bytes / 4 * 3);
 	close(fd);
 }
 

@@ -266,7 +266,7 @@ static void requests_time_out(uint64_t seed)
 static void unplugged(uint64_t seed)
 {
 	struct load load;
-	int i;
+	int i, fd;
 
 	load_open(&load, BELOW, seed);
 	load_run(&load, 50);
@@ -288,10 +288,12 @@ static void unplugged(uint64_t seed)
 	load_close(&load);
 
 	shell("echo 1 >/sys/bus/pci/rescan");
-	for (i = 0; access(BELOW, F_OK); i++) {
+	/* there is a name before there is a disk that can be opened */
+	for (i = 0; (fd = open(BELOW, O_RDONLY | O_CLOEXEC)) < 0; i++) {
 		check_op(i, <, 200);
 		nap_ms(50);
 	}
+	close(fd);
 	load_open(&load, BELOW, seed);
 	check_whole(&load, "plugged in again");
 	load_close(&load);

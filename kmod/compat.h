@@ -126,11 +126,15 @@ static inline u64 pirn_run_delay(void)
 #endif
 }
 
-/* The block and the memory cgroup of current, or NULL in a kernel without; under RCU. */
+/*
+ * The block and the memory cgroup of current, or NULL in a kernel without: to
+ * compare only, and where interrupts are off or a spinlock is held, which keeps RCU
+ * waiting.
+ */
 static inline struct cgroup_subsys_state *pirn_current_blkcg(void)
 {
 #ifdef CONFIG_BLK_CGROUP
-	return task_css(current, io_cgrp_id);
+	return task_css_check(current, io_cgrp_id, true);
 #else
 	return NULL;
 #endif
@@ -139,7 +143,7 @@ static inline struct cgroup_subsys_state *pirn_current_blkcg(void)
 static inline struct cgroup_subsys_state *pirn_current_memcg(void)
 {
 #ifdef CONFIG_MEMCG
-	return task_css(current, memory_cgrp_id);
+	return task_css_check(current, memory_cgrp_id, true);
 #else
 	return NULL;
 #endif

@@ -120,7 +120,7 @@ void pirn_complete(struct pirn_op *op, s32 res)
 
 	if (likely(op->target)) {
 		op->target->done++;
-		/* The last touch of the identity: see pirn_ident_replace(). */
+		/* The last touch of the identity: see pirn_ident_update(). */
 		smp_store_release(&op->ident->done, op->ident->done + 1);
 		if (likely(op->slot))
 			op->slot->done++;

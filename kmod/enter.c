@@ -11,13 +11,18 @@
  * anyway, and what the submitter owns is ordered by that.  It also is how
  * bi_end_io recognises that it runs inside this thread's submit_bio().
  */
+#include <linux/cred.h>
+#include <linux/ioprio.h>
 #include <linux/sched/mm.h>
 #include <linux/time_namespace.h>
 
 #include "pirn.h"
 
-/* The first ENTER binds the channel to its address space. */
-static int pirn_bind(struct pirn_channel *ch)
+/*
+ * The first ENTER binds the channel to its address space.  Apart, because what it
+ * has on the stack would be guarded at each ENTER.
+ */
+static noinline int pirn_bind(struct pirn_channel *ch)
 {
 	struct timespec64 offset = {};
 
@@ -68,20 +73,40 @@ static void pirn_reserve(struct pirn_channel *ch, u32 nr)
 static void pirn_sample(struct pirn_channel *ch)
 {
 	struct pirn_sample *last = &ch->sample;
-	struct pirn_sample now = {
-		.task = current,
-		.start = current->start_time,
-		.nivcsw = current->nivcsw,
-		.run_delay = pirn_run_delay(),
-	};
+	const struct task_struct *task = current;
+	unsigned long nivcsw = task->nivcsw;
+	u64 run_delay = pirn_run_delay();
 
 	lockdep_assert_held(&ch->lock);
 
-	if (likely(now.task == last->task && now.start == last->start)) {
-		ch->counters.preemptions += now.nivcsw - last->nivcsw;
-		ch->counters.run_delay_ns += now.run_delay - last->run_delay;
+	if (unlikely(last->task != task || last->start != task->start_time)) {
+		last->task = task;
+		last->start = task->start_time;
+	} else if (likely(last->nivcsw == nivcsw &&
+			  last->run_delay == run_delay)) {
+		return;
+	} else {
+		ch->counters.preemptions += nivcsw - last->nivcsw;
+		ch->counters.run_delay_ns += run_delay - last->run_delay;
 	}
-	*last = now;
+	last->nivcsw = nivcsw;
+	last->run_delay = run_delay;
+}
+
+/*
+ * Whether the channel's identity is the caller's.  Under the lock, which keeps what
+ * a task's cgroups are read from as rcu_read_lock() does.
+ */
+static bool pirn_ident_is_current(const struct pirn_channel *ch)
+{
+	const struct pirn_ident *ident = ch->ident;
+
+	lockdep_assert_held(&ch->lock);
+
+	return likely(ident) && ident->blkcg == pirn_current_blkcg() &&
+	       ident->memcg == pirn_current_memcg() &&
+	       ident->cred == current_cred() &&
+	       ident->ioprio == get_current_ioprio();
 }
 
 /* The count wins: those SQEs are gone, whatever came after. */
@@ -104,6 +129,7 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit,
 		const struct pirn_until *until)
 {
 	unsigned long began = jiffies;
+	bool known;
 	long used = 0;
 	int err = 0;
 
@@ -125,9 +151,11 @@ long pirn_enter(struct pirn_channel *ch, u32 to_submit,
 	if (to_submit) {
 		pirn_reserve(ch, to_submit);
 		ch->submitter = current;
+		known = pirn_ident_is_current(ch);
 		spin_unlock_irq(&ch->lock);
 
-		err = pirn_ident_update(ch);
+		if (unlikely(!known))
+			err = pirn_ident_update(ch);
 		if (likely(!err))
 			used = pirn_submit(ch, to_submit);
 

@@ -33,18 +33,6 @@ static void pirn_ident_free(struct pirn_ident *ident)
 	kfree(ident);
 }
 
-static bool pirn_ident_is_current(const struct pirn_ident *ident)
-{
-	bool same;
-
-	rcu_read_lock();
-	same = ident->blkcg == pirn_current_blkcg() &&
-	       ident->memcg == pirn_current_memcg();
-	rcu_read_unlock();
-	return same && ident->cred == current_cred() &&
-	       ident->ioprio == get_current_ioprio();
-}
-
 static struct pirn_ident *pirn_ident_of_current(void)
 {
 	struct pirn_ident *ident;
@@ -60,14 +48,14 @@ static struct pirn_ident *pirn_ident_of_current(void)
 }
 
 /*
- * Replaces the channel's identity by the caller's if that is another one, and
- * frees of those before it, oldest first, some that no op in flight needs.  One
- * that is needed goes to the back: those of ops that hang are not all that is
- * looked at.  More are looked at than come in, so there are never many more than
- * ops in flight.
+ * Called by an ENTER that submits and is not of the channel's identity: replaces
+ * that by the caller's, and frees of those before it, oldest first, some that no
+ * op in flight needs.  One that is needed goes to the back: those of ops that hang
+ * are not all that is looked at.  More are looked at than come in, so there are
+ * never many more than ops in flight.
  * A completion that has counted itself in done never touches the identity again.
  */
-static noinline int pirn_ident_replace(struct pirn_channel *ch)
+int pirn_ident_update(struct pirn_channel *ch)
 {
 	struct pirn_ident *ident, *next;
 	u32 looks = PIRN_IDENT_LOOKS;
@@ -92,14 +80,6 @@ static noinline int pirn_ident_replace(struct pirn_channel *ch)
 			break;
 	}
 	return 0;
-}
-
-/* Called once per ENTER that submits. */
-int pirn_ident_update(struct pirn_channel *ch)
-{
-	if (likely(ch->ident && pirn_ident_is_current(ch->ident)))
-		return 0;
-	return pirn_ident_replace(ch);
 }
 
 void pirn_ident_free_all(struct pirn_channel *ch)

@@ -138,21 +138,35 @@ struct pirn_join {
 struct pirn_op {
 	struct pirn_op		*next;		/* while free */
 	struct pirn_channel	*channel;
+	/* As in the SQE, from here to mode: pirn_op_copy(). */
+	union {
+		u64		head;
+		struct {
+			u8	code;
+			u8	resv0;
+			u16	sqe_flags;	/* and PIRN_OP_APPENDS */
+			u16	target_index;
+			u16	slot_index;
+		};
+	};
 	u64			cookie;
 	u64			offset;
 	union {
 		u64		pool_offset;
 		u64		bytes;		/* of FALLOCATE and DISCARD */
 	};
-	u32			len;		/* of the IO, clipped */
-	u16			sqe_flags;	/* and PIRN_OP_APPENDS */
-	u8			code;
-	bool			nowait;		/* the attempt is not to wait */
 	union {
-		u32		threshold;	/* of a JOIN */
-		u32		mode;		/* of FALLOCATE */
+		u64		len_threshold;
+		struct {
+			u32	len;		/* of the IO, clipped */
+			union {
+				u32	threshold;	/* of a JOIN */
+				u32	mode;		/* of FALLOCATE */
+			};
+		};
 	};
 	u32			result;		/* of a member: its slot */
+	bool			nowait;		/* the attempt is not to wait */
 	bool			written;	/* only what is cached is left to do */
 	struct pirn_join	*join;		/* or NULL */
 	u64			began;		/* ns; 0: has no times, or was refused */
@@ -363,7 +377,7 @@ u32 pirn_join_end(struct pirn_op *op, s32 res, u64 device,
 		  u64 published);		/* any, ch->lock */
 
 /* block.c */
-bool pirn_block_issue(struct pirn_op *op);		/* the submitter */
+bool pirn_block_issue(struct pirn_op *op);		/* the submitter; no read */
 bool pirn_block_retry(struct pirn_op *op);		/* worker */
 void pirn_block_written(struct pirn_op *op);		/* worker */
 
@@ -423,6 +437,12 @@ void pirn_stats_device_times(u32 cpu, u64 *sum);	/* adds to sum */
 void pirn_debug_init(void);
 void pirn_debug_exit(void);
 
+/* Whether the memory of op, which is not empty, lies in one page. */
+static inline bool pirn_op_in_page(const struct pirn_op *op)
+{
+	return offset_in_page(op->pool_offset) + op->len <= PAGE_SIZE;
+}
+
 /*
  * Describes the memory of op.  Any context; the caller has checked that the
  * range lies in the pool and is not empty.  Inline, because every op comes by.
@@ -442,7 +462,7 @@ static inline struct pirn_span pirn_pool_span(const struct pirn_pool *pool,
 	unsigned long last = (op->pool_offset + op->len - 1) >> PAGE_SHIFT;
 	u32 run;
 
-	if (likely(first == last ||
+	if (likely(pirn_op_in_page(op) ||
 		   pool->run_of[first] == pool->run_of[last])) {
 		op->bvec.bv_page = pool->pages[first];
 		op->bvec.bv_offset = offset_in_page(op->pool_offset);

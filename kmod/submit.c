@@ -7,9 +7,9 @@
  */
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
+#include <linux/thread_info.h>
 
-#include "pirn.h"
-#include "trace.h"
+#include "block.h"
 
 /* BLK_MAX_REQUEST_COUNT, which the block layer keeps to itself. */
 #define PIRN_PLUG_REQUESTS	32u
@@ -70,89 +70,113 @@ static struct pirn_pool_slot *pirn_slot_find(struct pirn_channel *ch, u32 index)
 }
 
 /*
- * Copies the SQE into op and finds what it names.  User space can write the
- * SQE all the while, so each field is read once and only the copy is believed.
- *
- * Returns 0, or the negative errno the op completes with.
+ * Copies the SQE into op.  User space can write the SQE all the while, so each part
+ * of it is read once and only the copy is believed.  Returns what must be zero.
  */
-static int pirn_op_read(struct pirn_op *op, const struct pirn_sqe *sqe)
+static __always_inline u64 pirn_op_copy(struct pirn_op *op,
+					const struct pirn_sqe *sqe)
 {
-	struct pirn_channel *ch = op->channel;
-	struct pirn_pool_slot *slot = NULL;
-	struct pirn_target *target;
-	u32 target_index = READ_ONCE(sqe->target);
-	u32 slot_index = READ_ONCE(sqe->pool);
-	u64 resv = READ_ONCE(sqe->resv0) | READ_ONCE(sqe->resv1[0]) |
-		   READ_ONCE(sqe->resv1[1]) |
-		   READ_ONCE(sqe->resv1[2]);
+	static_assert(offsetof(struct pirn_op, mode) -
+		      offsetof(struct pirn_op, head) ==
+		      offsetof(struct pirn_sqe, mode));
+	static_assert(offsetof(struct pirn_op, slot_index) -
+		      offsetof(struct pirn_op, head) ==
+		      offsetof(struct pirn_sqe, pool));
 
-	op->target = NULL;
-	op->slot = NULL;
-	op->nowait = false;
-	op->written = false;
-	op->code = READ_ONCE(sqe->op);
+	op->head = READ_ONCE(*(const u64 *)sqe);
 	op->cookie = READ_ONCE(sqe->cookie);
 	op->offset = READ_ONCE(sqe->offset);
 	op->pool_offset = READ_ONCE(sqe->pool_offset);
-	op->len = READ_ONCE(sqe->len);
-	op->sqe_flags = READ_ONCE(sqe->flags);
-	op->threshold = READ_ONCE(sqe->threshold);
+	op->len_threshold = READ_ONCE(*(const u64 *)&sqe->len);
+	op->nowait = false;
+	op->written = false;
+	return op->resv0 | READ_ONCE(sqe->resv1[0]) | READ_ONCE(sqe->resv1[1]) |
+	       READ_ONCE(sqe->resv1[2]);
+}
 
-	if (unlikely(resv || (op->threshold && op->code != PIRN_OP_JOIN &&
-			      op->code != PIRN_OP_FALLOCATE)))
-		return -EINVAL;
+/* Whether an op that is no READ, which is looked at already, says only what it may. */
+static bool pirn_op_valid(const struct pirn_op *op, u64 resv)
+{
+	if (resv || (op->threshold && op->code != PIRN_OP_JOIN &&
+		     op->code != PIRN_OP_FALLOCATE))
+		return false;
 	switch (op->code) {
-	case PIRN_OP_READ:
-		if (unlikely(op->sqe_flags & ~PIRN_SQE_NOMERGE))
-			return -EINVAL;
-		break;
 	case PIRN_OP_WRITE:
-		if (unlikely(op->sqe_flags &
-			     ~(PIRN_SQE_NOMERGE | PIRN_SQE_DSYNC |
-			       PIRN_SQE_ATOMIC)))
-			return -EINVAL;
-		break;
+		return !(op->sqe_flags & ~(PIRN_SQE_NOMERGE | PIRN_SQE_DSYNC |
+					   PIRN_SQE_ATOMIC));
 	case PIRN_OP_FALLOCATE:
 	case PIRN_OP_DISCARD:
-		if (op->sqe_flags || slot_index || op->len)
-			return -EINVAL;
-		break;
+		return !(op->sqe_flags || op->slot_index || op->len);
 	case PIRN_OP_JOIN:
-		if (op->sqe_flags || target_index || slot_index ||
-		    op->pool_offset || op->join)
-			return -EINVAL;
-		return 0;
+		return !(op->sqe_flags || op->target_index || op->slot_index ||
+			 op->pool_offset || op->join);
 	case PIRN_OP_NOP:
-		if (target_index)
-			return -EINVAL;
+		if (op->target_index)
+			return false;
 		fallthrough;
 	case PIRN_OP_FSYNC:
 	case PIRN_OP_FDATASYNC:
-		if (op->sqe_flags || slot_index || op->offset ||
-		    op->pool_offset || op->len)
-			return -EINVAL;
-		if (op->code == PIRN_OP_NOP)
-			return 0;
-		break;
+		return !(op->sqe_flags || op->slot_index || op->offset ||
+			 op->pool_offset || op->len);
 	default:
-		return -EINVAL;
+		return false;
 	}
+}
 
-	target = pirn_target_find(ch, target_index);
+/*
+ * Finds what op names, with a slot if it moves data.  Returns 0, or the negative
+ * errno the op completes with, and then it has no target.
+ */
+static __always_inline int pirn_op_find(struct pirn_op *op, bool moves_data)
+{
+	struct pirn_channel *ch = op->channel;
+	struct pirn_pool_slot *slot = NULL;
+	struct pirn_target *target = pirn_target_find(ch, op->target_index);
+
+	op->target = target;
 	if (unlikely(!target))
 		return -EBADF;
-	if (likely(pirn_op_moves_data(op))) {
-		slot = pirn_slot_find(ch, slot_index);
-		if (unlikely(!slot))
+	if (moves_data) {
+		slot = pirn_slot_find(ch, op->slot_index);
+		if (unlikely(!slot)) {
+			op->target = NULL;
 			return -ENXIO;
+		}
 		slot->issued++;
 	}
-	target->issued++;
-	ch->ident->issued++;
-	op->target = target;
 	op->slot = slot;
+	target->issued++;
 	op->ident = ch->ident;
+	op->ident->issued++;
 	return 0;
+}
+
+/* pirn_op_read() of what is no READ, or a wrong one. */
+static noinline int pirn_op_read_other(struct pirn_op *op, u64 resv)
+{
+	op->target = NULL;
+	op->slot = NULL;
+	if (!pirn_op_valid(op, resv))
+		return -EINVAL;
+	if (op->code == PIRN_OP_JOIN || op->code == PIRN_OP_NOP)
+		return 0;
+	return pirn_op_find(op, op->code == PIRN_OP_WRITE);
+}
+
+/*
+ * Copies the SQE into op, validates the copy and finds what it names.  Returns as
+ * pirn_op_find().
+ */
+static __always_inline int pirn_op_read(struct pirn_op *op,
+					const struct pirn_sqe *sqe)
+{
+	u64 resv = pirn_op_copy(op, sqe);
+
+	if (likely(op->code == PIRN_OP_READ &&
+		   !(resv | op->threshold |
+		     (op->sqe_flags & ~PIRN_SQE_NOMERGE))))
+		return pirn_op_find(op, true);
+	return pirn_op_read_other(op, resv);
 }
 
 /*
@@ -211,11 +235,38 @@ static bool pirn_submit_join(struct pirn_op *op, u32 asked)
 	return !err;
 }
 
+/* The device has no room for op: as pirn_submit_one(). */
+static noinline bool pirn_submit_busy(struct pirn_op *op)
+{
+	if (!op->join && pirn_only_target_busy(op)) {
+		pirn_op_unget(op);
+		return false;
+	}
+	pirn_punt_submitted(op);
+	return true;
+}
+
+/* What is no read of a device, or has ended with err already: as pirn_submit_one(). */
+static noinline bool pirn_submit_other(struct pirn_op *op, int err, u32 asked)
+{
+	if (err || op->code == PIRN_OP_NOP) {
+		pirn_complete(op, err);
+		return true;
+	}
+	if (op->code == PIRN_OP_JOIN)
+		return pirn_submit_join(op, asked);
+	if (!op->target->bdev) {
+		pirn_file_issue(op);
+		return true;
+	}
+	return pirn_block_issue(op) || pirn_submit_busy(op);
+}
+
 /*
  * Consumes the next SQE, the first of asked.  A credit for it is in hand.  Returns
  * false when it has to stay in the queue, which no member of a join does.
  */
-static bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
+static __always_inline bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
 {
 	u32 slot = pirn_ring_slot(ch->sq_head, ch->sq_entries);
 	struct pirn_op *op = pirn_op_get(ch);
@@ -226,31 +277,22 @@ static bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
 	if (unlikely(op->join && fatal_signal_pending(current)))
 		err = err ?: -EINTR;
 	trace_pirn_submit(op, err);
-	if (unlikely(err || op->code == PIRN_OP_NOP)) {
-		pirn_complete(op, err);
-		return true;
-	}
-	if (unlikely(op->code == PIRN_OP_JOIN))
-		return pirn_submit_join(op, asked);
-	if (unlikely(!op->target->bdev)) {
-		pirn_file_issue(op);
-		return true;
-	}
-	if (likely(pirn_block_issue(op)))
-		return true;
-
-	if (!op->join && pirn_only_target_busy(op)) {
-		pirn_op_unget(op);
-		return false;
-	}
-	pirn_punt_submitted(op);
-	return true;
+	if (likely(!err && op->code == PIRN_OP_READ && op->target->bdev))
+		return likely(pirn_issue_data(ch, op, false)) ||
+		       pirn_submit_busy(op);
+	return pirn_submit_other(op, err, asked);
 }
 
 static void pirn_plug(struct blk_plug *plug, u32 nr)
 {
 	blk_start_plug(plug);
 	plug->nr_ios = min(nr, PIRN_PLUG_REQUESTS);
+}
+
+/* One look for two questions that are answered with no nearly always. */
+static bool pirn_disturbed(void)
+{
+	return read_thread_flags() & (BIT(TIF_SIGPENDING) | BIT(TIF_NEED_RESCHED));
 }
 
 /*
@@ -273,10 +315,12 @@ u32 pirn_submit(struct pirn_channel *ch, u32 asked)
 		ch->credits--;
 		ch->sq_head++;
 		used++;
+		if (likely(!pirn_disturbed()))
+			continue;
 		if (fatal_signal_pending(current) && !ch->joining)
 			break;
 		/* What is plugged goes out before somebody else's turn. */
-		if (unlikely(need_resched()) && used < nr) {
+		if (need_resched() && used < nr) {
 			blk_finish_plug(&plug);
 			cond_resched();
 			pirn_plug(&plug, nr - used);

@@ -2,4 +2,4 @@
 # An op that fails ends twice.
 # file: kmod/block.c
 # test: torture faults
-/^static void pirn_bio_end_io/,/^}/s/pirn_complete(op, err);/pirn_complete(op, err), pirn_complete(op, err);/
+/^static noinline void pirn_bio_failed/,/^}/s/pirn_complete(op, err);/pirn_complete(op, err), pirn_complete(op, err);/

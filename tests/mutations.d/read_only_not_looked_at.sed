@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 # A device made read-only is written to.
-# file: kmod/block.c
+# file: kmod/block.h
 # test: torture faults
 s/if (unlikely(bdev_read_only(bdev)))/if (0)/

@@ -29,8 +29,7 @@
 #include "trace.h"
 
 static __always_inline void pirn_count(struct pirn_channel *ch,
-				       const struct pirn_op *op, s32 res,
-				       u64 device)
+				       const struct pirn_op *op, s32 res)
 {
 	struct pirn_counters *c = &ch->counters;
 
@@ -43,8 +42,6 @@ static __always_inline void pirn_count(struct pirn_channel *ch,
 		c->bytes_written += res;
 	if (raw_smp_processor_id() != ch->cpu)
 		c->remote_completions++;
-	if (unlikely(ch->histogram) && op->target && op->began)
-		ch->histogram[pirn_histogram_bucket(device)]++;
 }
 
 /* Field by field: one that is put together first is written twice. */
@@ -92,27 +89,32 @@ static noinline bool pirn_end_closed(struct pirn_channel *ch,
 	return false;
 }
 
-/*
- * Ends op with res: bytes, 0 or a negative errno.  Any context.  The op is no
- * longer the caller's, and the channel may be gone.
- */
-void pirn_complete(struct pirn_op *op, s32 res)
+/* Whether op has a device time: it was given to what it is for. */
+static bool pirn_op_timed(const struct pirn_op *op)
 {
-	struct pirn_channel *ch = op->channel;
+	return op->target && op->began;
+}
+
+/* pirn_complete(), of which most channels need no times: written once for both. */
+static __always_inline void pirn_end(struct pirn_channel *ch, struct pirn_op *op,
+				     s32 res, bool times)
+{
 	u64 device = 0, published = 0;
 	unsigned long flags;
 	bool last = false;
 
 	/* Before the lock, which others wait for: early by that much. */
-	if (unlikely(ch->times)) {
+	if (times) {
 		published = pirn_now(ch);
-		if (op->target && op->began)
+		if (pirn_op_timed(op))
 			device = published - op->began;
 	}
 	trace_pirn_complete(op, res, device);
 
 	spin_lock_irqsave(&ch->lock, flags);
-	pirn_count(ch, op, res, device);
+	pirn_count(ch, op, res);
+	if (times && pirn_op_timed(op))
+		ch->histogram[pirn_histogram_bucket(device)]++;
 	if (likely(!op->join))
 		pirn_publish(ch, op->cookie, res, 0, device, published);
 	else
@@ -137,6 +139,26 @@ void pirn_complete(struct pirn_op *op, s32 res)
 
 	if (last)
 		pirn_channel_queue_free(ch);
+}
+
+static noinline void pirn_end_timed(struct pirn_channel *ch, struct pirn_op *op,
+				    s32 res)
+{
+	pirn_end(ch, op, res, true);
+}
+
+/*
+ * Ends op with res: bytes, 0 or a negative errno.  Any context.  The op is no
+ * longer the caller's, and the channel may be gone.
+ */
+void pirn_complete(struct pirn_op *op, s32 res)
+{
+	struct pirn_channel *ch = op->channel;
+
+	if (unlikely(ch->times))
+		pirn_end_timed(ch, op, res);
+	else
+		pirn_end(ch, op, res, false);
 }
 
 /* The same for what its device or file was not given: it has no device time. */

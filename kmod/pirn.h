@@ -275,6 +275,7 @@ struct pirn_channel {
 	u64			*histogram;	/* of device times, or NULL */
 	bool			dead;		/* released */
 	bool			notified;	/* a NOTIFY nobody consumed yet */
+	bool			listened;	/* there may be whom to wake */
 	struct pirn_op_list	done;		/* ops to go back to free */
 	struct pirn_waiter	*waiter;	/* in ENTER, asleep */
 	struct task_struct	*submitter;	/* in ENTER, submitting */
@@ -482,11 +483,11 @@ static inline struct pirn_span pirn_pool_span(const struct pirn_pool *pool,
 static inline void pirn_wake(struct pirn_channel *ch)
 {
 	/*
-	 * Without a barrier before the look at poll_wait, because pirn_poll()
-	 * queues itself before it takes the lock to look: either it sees what we
-	 * just did under the lock, or we see it queued.
+	 * Without a barrier, because pirn_poll() queues itself before it takes
+	 * the lock to look and to say so here: either it sees what we just did
+	 * under the lock, or we see it queued.
 	 */
-	if (unlikely(ch->waiter || waitqueue_active(&ch->poll_wait)))
+	if (unlikely(ch->listened))
 		pirn_wake_up(ch);
 }
 

@@ -47,8 +47,9 @@ void pirn_wake_up(struct pirn_channel *ch)
 		trace_pirn_wake(ch, waiter->task);
 		wake_up_process(waiter->task);
 	}
-	/* No barrier: as in pirn_wake(). */
-	if (waitqueue_active(&ch->poll_wait))
+	/* No barrier: as in pirn_wake().  An epoll stays queued. */
+	ch->listened = waitqueue_active(&ch->poll_wait);
+	if (ch->listened)
 		wake_up_interruptible_poll(&ch->poll_wait, PIRN_READABLE);
 }
 
@@ -174,6 +175,7 @@ static unsigned int pirn_wait_with(struct pirn_channel *ch, u64 deadline,
 	ktime_t expires;
 
 	ch->waiter = &waiter;
+	ch->listened = true;
 	spin_unlock_irq(&ch->lock);
 	if (deadline)
 		expires = pirn_deadline(deadline);
@@ -244,6 +246,7 @@ __poll_t pirn_poll(struct file *file, struct poll_table_struct *table)
 
 	poll_wait(file, &ch->poll_wait, table);
 	spin_lock_irq(&ch->lock);
+	ch->listened = true;
 	if (ch->notified || !pirn_cq_empty(ch))
 		mask = PIRN_READABLE;
 	spin_unlock_irq(&ch->lock);

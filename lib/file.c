@@ -16,11 +16,22 @@
 #define OPEN_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | \
 		    PIRN_O_BUFFERED | PIRN_O_RANDOM)
 
+/* What a core may do with the file, in one look for each op. */
+static void allow(const struct pirn_file *file, struct pirn_file_slot *on)
+{
+	int mode = file->flags & O_ACCMODE;
+	bool there = on->slot >= 0 && !on->closed;
+
+	on->reads = there && mode != O_WRONLY;
+	on->writes = there && mode != O_RDONLY;
+}
+
 int pirn_file_attach(struct pirn_core *core, struct pirn_file *file)
 {
 	struct pirn_file_slot *on = &file->on[core->index];
 
 	on->slot = core->ops->file_attach(core, file);
+	allow(file, on);
 	return on->slot;
 }
 
@@ -132,6 +143,7 @@ static int close_begin(void *arg)
 	if (on->busy)
 		return -EBUSY;
 	on->closed = true;
+	allow(file, on);
 	return 0;
 }
 
@@ -150,8 +162,10 @@ static int close_end(void *arg)
 static int close_undo(void *arg)
 {
 	struct pirn_file *file = arg;
+	struct pirn_file_slot *on = &file->on[pirn_this_core->index];
 
-	file->on[pirn_this_core->index].closed = false;
+	on->closed = false;
+	allow(file, on);
 	return 0;
 }
 

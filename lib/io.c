@@ -112,12 +112,13 @@ static __attribute__((noinline)) void op_run_pending(struct pirn_core *core,
 }
 
 /*
- * Parks until the op has ended.  @first: nothing of what the caller asked for
- * was issued before, so the end of its scope may still refuse it.
+ * Parks until the op has ended.  @on: its file, on this core.  @first: nothing of
+ * what the caller asked for was issued before, so the end of its scope may still
+ * refuse it.
  */
-static inlined int op_run(struct pirn_core *core, struct pirn_op *op, bool first)
+static inlined int op_run_on(struct pirn_core *core, struct pirn_op *op,
+			     struct pirn_file_slot *on, bool first)
 {
-	struct pirn_file_slot *on = &op->file->on[core->index];
 	struct pirn_fiber *self = core->current;
 
 	if (unlikely(self->scope) && first) {
@@ -140,6 +141,11 @@ static inlined int op_run(struct pirn_core *core, struct pirn_op *op, bool first
 	self->op = NULL;	/* the record goes with its caller's frame */
 	on->busy--;
 	return op->result;
+}
+
+static inlined int op_run(struct pirn_core *core, struct pirn_op *op, bool first)
+{
+	return op_run_on(core, op, &op->file->on[core->index], first);
 }
 
 int pirn_op_run(struct pirn_core *core, struct pirn_op *op)
@@ -217,15 +223,6 @@ static inlined int check_range(struct pirn_core *core,
 	return 0;
 }
 
-static inlined int check_file(struct pirn_core *core,
-			     const struct pirn_file *file)
-{
-	if (unlikely(!file || file->rt != core->rt ||
-		     file->on[core->index].closed))
-		return pirn_file_check(core, file);
-	return 0;
-}
-
 /* An error of making durable stays with the file: the kernel tells it once. */
 static void sync_failed(struct pirn_file *file, int error)
 {
@@ -266,29 +263,38 @@ int pirn_device_error(struct pirn_core *core, int error)
 }
 
 static inlined int op_prepare(struct pirn_core *core, struct pirn_op *op,
-			     void *buf, size_t bytes, uint64_t offset)
+			     struct pirn_file *file,
+			     const struct pirn_file_slot *on, void *buf,
+			     size_t bytes, uint64_t offset)
 {
 	int err;
 
-	err = check_range(core, op->file, buf, bytes, offset);
+	op->file = file;
+	err = check_range(core, file, buf, bytes, offset);
 	if (unlikely(err))
 		return err;
 	err = op_memory(core, op, buf, bytes);
 	if (unlikely(err))
 		return err;
-	op->file_slot = pirn_file_slot(core, op->file);
-	if (unlikely(op->file_slot < 0))
-		return op->file_slot;
+	op->file_slot = on->slot;
+	if (unlikely(op->file_slot < 0)) {
+		op->file_slot = pirn_file_attach(core, file);
+		if (op->file_slot < 0)
+			return op->file_slot;
+	}
 	op->buf = buf;
 	op->offset = offset;
-	op->bytes = bytes < PIRN_MAX_IO ? (uint32_t)bytes : PIRN_MAX_IO;
+	op->bytes = (uint32_t)bytes;
+	if (unlikely(bytes > PIRN_MAX_IO))
+		op->bytes = PIRN_MAX_IO;
 	return 0;
 }
 
 int pirn_op_prepare(struct pirn_core *core, struct pirn_op *op, void *buf,
 		    size_t bytes, uint64_t offset)
 {
-	return op_prepare(core, op, buf, bytes, offset);
+	return op_prepare(core, op, op->file, &op->file->on[core->index], buf,
+			  bytes, offset);
 }
 
 int pirn_op_error(struct pirn_core *core, struct pirn_op *op)
@@ -329,32 +335,43 @@ transfer_rest(struct pirn_core *core, struct pirn_op *op, size_t bytes, int n)
  * one ends short, or one fails.  Returns what was transferred, or the error.
  */
 static inlined ssize_t transfer(struct pirn_core *core, struct pirn_op *op,
-				void *buf, size_t bytes, uint64_t offset)
+				struct pirn_file *file, void *buf, size_t bytes,
+				uint64_t offset)
 {
+	struct pirn_file_slot *on = &file->on[core->index];
 	int n;
 
 	if (unlikely(!bytes))
-		return check_range(core, op->file, buf, bytes, offset);
-	n = op_prepare(core, op, buf, bytes, offset);
+		return check_range(core, file, buf, bytes, offset);
+	n = op_prepare(core, op, file, on, buf, bytes, offset);
 	if (unlikely(n))
 		return n;
-	n = op_run(core, op, true);
+	n = op_run_on(core, op, on, true);
 	if (likely(n >= 0 && (size_t)n == bytes))
 		return n;
 	return transfer_rest(core, op, bytes, n);
 }
 
-static inlined int read_check(struct pirn_core *core,
-			      const struct pirn_file *file)
+/* Why not; or 0, when it is only not attached yet. */
+static __attribute__((noinline)) int read_refused(struct pirn_core *core,
+						  const struct pirn_file *file)
 {
-	int err = check_file(core, file);
+	int err = pirn_file_check(core, file);
 
-	if (unlikely(err))
+	if (err)
 		return err;
-	if (unlikely((file->flags & O_ACCMODE) == O_WRONLY))
+	if ((file->flags & O_ACCMODE) == O_WRONLY)
 		return pirn_fail(core, -EBADF,
 				 "the file is not open for reading");
 	return 0;
+}
+
+static inlined int read_check(struct pirn_core *core,
+			      const struct pirn_file *file)
+{
+	if (likely(file && file->rt == core->rt && file->on[core->index].reads))
+		return 0;
+	return read_refused(core, file);
 }
 
 int pirn_read_check(struct pirn_core *core, const struct pirn_file *file)
@@ -362,17 +379,25 @@ int pirn_read_check(struct pirn_core *core, const struct pirn_file *file)
 	return read_check(core, file);
 }
 
-static inlined int write_check(struct pirn_core *core,
-			       const struct pirn_file *file)
+static __attribute__((noinline)) int write_refused(struct pirn_core *core,
+						   const struct pirn_file *file)
 {
-	int err = check_file(core, file);
+	int err = pirn_file_check(core, file);
 
-	if (unlikely(err))
+	if (err)
 		return err;
-	if (unlikely((file->flags & O_ACCMODE) == O_RDONLY))
+	if ((file->flags & O_ACCMODE) == O_RDONLY)
 		return pirn_fail(core, -EBADF,
 				 "the file is not open for writing");
 	return 0;
+}
+
+static inlined int write_check(struct pirn_core *core,
+			       const struct pirn_file *file)
+{
+	if (likely(file && file->rt == core->rt && file->on[core->index].writes))
+		return 0;
+	return write_refused(core, file);
 }
 
 int pirn_write_check(struct pirn_core *core, const struct pirn_file *file)
@@ -398,8 +423,7 @@ ssize_t pirn_pread(struct pirn_file *file, void *buf, size_t bytes,
 	op.dsync = false;
 	op.ends = PIRN_ENDS_FIBER;
 	op.refused = false;
-	op.file = file;
-	return transfer(core, &op, buf, bytes, offset);
+	return transfer(core, &op, file, buf, bytes, offset);
 }
 
 ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
@@ -427,8 +451,7 @@ ssize_t pirn_pwrite(struct pirn_file *file, const void *buf, size_t bytes,
 	op.dsync = flags & PIRN_DSYNC;
 	op.ends = PIRN_ENDS_FIBER;
 	op.refused = false;
-	op.file = file;
-	done = transfer(core, &op, (void *)(uintptr_t)buf, bytes, offset);
+	done = transfer(core, &op, file, (void *)(uintptr_t)buf, bytes, offset);
 	if (unlikely(done >= 0 && (size_t)done < bytes))
 		return pirn_fail(core, -ENOSPC,
 				 "%zd of %zu bytes were written, then the end was reached",
@@ -493,7 +516,7 @@ static int sync_file(struct pirn_file *file, int (*at_home)(void *file))
 
 	if (!core)
 		return -EPERM;
-	err = check_file(core, file);
+	err = pirn_file_check(core, file);
 	if (err)
 		return err;
 	on = &file->on[core->index];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Backend kmod: a channel of /dev/pirn a core.  The only ioctl() calls on it.
+ * Backend kmod: a channel of /dev/pirn a core.  With kmod_start.c, which makes it,
+ * the only ioctl() calls on it.
  *
  * Stage 2 of a read: an op becomes an SQE in the mapped ring.  Stage 4: enter()
  * hands the turn's SQEs to the kernel (kmod/enter.c).  Stage 9: reap() finds the
@@ -11,7 +12,6 @@
  * helper threads do their IO (host_io.c).
  */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,202 +19,10 @@
 #include <linux/pirn.h>
 
 #include "backend.h"
-#include "helper.h"
-#include "lib.h"
-
-#define DEVICE "/dev/pirn"
+#include "kmod.h"
 
 /* What this backend calls a file that is no target of the channel. */
 #define BY_HELPER	INT32_MAX
-
-/* Ops that end together, in the result slots PIRN_JOIN_OPS times its index up. */
-struct kmod_join {
-	struct kmod_join *next;		/* while free */
-	uint32_t nr;
-};
-
-struct kmod {
-	int device;
-	int channel;
-	struct pirn_ring_header *ring;
-	struct pirn_sqe *sq;
-	struct pirn_cqe *cq;
-	uint32_t sq_mask;
-	uint32_t cq_mask;
-	uint32_t sq_tail;	/* the next SQE to write */
-	uint32_t cq_head;	/* the next CQE to read */
-	uint32_t cq_seen;	/* the tail when the last enter returned */
-	size_t map_bytes;
-	struct pirn_cqe *results;
-	struct kmod_join *joins;
-	struct kmod_join *free_joins;
-	struct pirn_jobs jobs;	/* for the helpers, at the next enter; in queued */
-};
-
-static int device_open(char *why, size_t why_bytes)
-{
-	struct pirn_query query = { .size = sizeof(query) };
-	int fd = open(DEVICE, O_RDWR | O_CLOEXEC), err;
-
-	if (fd < 0) {
-		err = -errno;
-		snprintf(why, why_bytes, "%s: %s%s", DEVICE, strerror(-err),
-			 err == -ENOENT || err == -ENXIO ?
-			 " (the module pirn is not loaded)" :
-			 err == -EACCES || err == -EPERM ?
-			 " (this user may not use the device)" : "");
-		return err;
-	}
-	if (ioctl(fd, PIRN_IOC_QUERY, &query)) {
-		err = -errno;
-		snprintf(why, why_bytes, "%s: QUERY: %s", DEVICE,
-			 strerror(-err));
-	} else if (query.abi_version != PIRN_ABI_VERSION) {
-		err = -EPROTO;
-		snprintf(why, why_bytes,
-			 "the module speaks ABI %u, this library ABI %u",
-			 query.abi_version, PIRN_ABI_VERSION);
-	} else {
-		return fd;
-	}
-	close(fd);
-	return err;
-}
-
-static int kmod_probe(char *why, size_t why_bytes)
-{
-	int fd = device_open(why, why_bytes);
-
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
-}
-
-/* ------------------------------------------------------------ start, stop */
-
-static uint32_t power_of_two(uint32_t n)
-{
-	uint32_t p = 1;
-
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
-/* How many may be open at once on a channel of that depth; beyond, ops go alone. */
-static uint32_t joins_of(uint32_t depth)
-{
-	uint32_t most = PIRN_MAX_RESULTS / PIRN_JOIN_OPS;
-
-	return depth / 4 < most ? depth / 4 : most;
-}
-
-static int joins_make(struct kmod *k)
-{
-	uint32_t nr = k->ring->results / PIRN_JOIN_OPS;
-
-	k->joins = calloc(nr ? nr : 1, sizeof(*k->joins));
-	if (!k->joins)
-		return -ENOMEM;
-	while (nr--) {
-		k->joins[nr].next = k->free_joins;
-		k->free_joins = &k->joins[nr];
-	}
-	return 0;
-}
-
-static int channel_open(struct pirn_core *core, struct kmod *k, char *why,
-			size_t why_bytes)
-{
-	uint32_t depth = power_of_two(core->rt->opt.io_depth);
-	struct pirn_channel_create create = {
-		.size = sizeof(create), .sq_entries = depth,
-		.cq_entries = depth, .cpu = (uint32_t)core->cpu,
-		.results = joins_of(depth) * PIRN_JOIN_OPS,
-		.flags = core->times ? PIRN_CHANNEL_TIMES : 0,
-	};
-	int err;
-
-	k->channel = ioctl(k->device, PIRN_IOC_CHANNEL_CREATE, &create);
-	if (k->channel < 0) {
-		err = -errno;
-		snprintf(why, why_bytes,
-			 "no channel of %u entries for CPU %d: %s%s", depth,
-			 core->cpu, strerror(-err), err == -ENOMEM ?
-			 " (RLIMIT_MEMLOCK counts rings too)" : "");
-		return err;
-	}
-	k->map_bytes = create.mmap_bytes;
-	k->ring = mmap(NULL, k->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       k->channel, 0);
-	if (k->ring == MAP_FAILED) {
-		err = -errno;
-		snprintf(why, why_bytes, "mapping the rings: %s",
-			 strerror(-err));
-		close(k->channel);
-		return err;
-	}
-	if (k->ring->magic != PIRN_RING_MAGIC ||
-	    k->ring->version != PIRN_RING_VERSION) {
-		snprintf(why, why_bytes, "the rings are of version %u, not %u",
-			 k->ring->version, PIRN_RING_VERSION);
-		munmap(k->ring, k->map_bytes);
-		close(k->channel);
-		return -EPROTO;
-	}
-	return 0;
-}
-
-static int kmod_core_start(struct pirn_core *core, char *why, size_t why_bytes)
-{
-	struct kmod *k = calloc(1, sizeof(*k));
-	int err;
-
-	if (!k)
-		return -ENOMEM;
-	k->device = device_open(why, why_bytes);
-	if (k->device < 0) {
-		err = k->device;
-		goto err_free;
-	}
-	err = channel_open(core, k, why, why_bytes);
-	if (err)
-		goto err_close;
-	err = joins_make(k);
-	if (err)
-		goto err_channel;
-	k->results = (void *)((char *)k->ring + k->ring->results_offset);
-	k->sq = (void *)((char *)k->ring + k->ring->sq_offset);
-	k->cq = (void *)((char *)k->ring + k->ring->cq_offset);
-	k->sq_mask = k->ring->sq_entries - 1;
-	k->cq_mask = k->ring->cq_entries - 1;
-	core->backend = k;
-	return 0;
-
-err_channel:
-	munmap(k->ring, k->map_bytes);
-	close(k->channel);
-err_close:
-	close(k->device);
-err_free:
-	free(k);
-	return err;
-}
-
-static void kmod_core_stop(struct pirn_core *core)
-{
-	struct kmod *k = core->backend;
-
-	if (!k)
-		return;
-	munmap(k->ring, k->map_bytes);
-	close(k->channel);
-	close(k->device);
-	free(k->joins);
-	free(k);
-	core->backend = NULL;
-}
 
 /* ---------------------------------------------------------- pools, targets */
 
@@ -360,54 +168,63 @@ static int kmod_file_open(struct pirn_core *core, struct pirn_file *file,
 /* ------------------------------------------------------------------- path */
 
 /* One op, one SQE; there is room. */
-static inlined void put_sqe(struct pirn_core *core, const struct pirn_op *op)
+static inlined void put_sqe(struct pirn_core *core, struct kmod *k,
+			    const struct pirn_op *op)
 {
 	static const uint8_t code[] = {
-		[PIRN_IO_READ] = PIRN_OP_READ,
-		[PIRN_IO_WRITE] = PIRN_OP_WRITE,
 		[PIRN_IO_FSYNC] = PIRN_OP_FSYNC,
 		[PIRN_IO_FDATASYNC] = PIRN_OP_FDATASYNC,
 		[PIRN_IO_FALLOCATE] = PIRN_OP_FALLOCATE,
 		[PIRN_IO_DISCARD] = PIRN_OP_DISCARD,
 	};
-	struct kmod *k = core->backend;
-	struct pirn_sqe *sqe;
+	struct pirn_sqe *sqe = &k->sq[k->sq_tail++ & k->sq_mask];
 
-	sqe = &k->sq[k->sq_tail & k->sq_mask];
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->op = code[op->kind];
+	_Static_assert(PIRN_OP_WRITE - PIRN_IO_WRITE ==
+		       PIRN_OP_READ - PIRN_IO_READ, "one step for both");
+	/* Nobody writes the reserved fields: they are zero since the ring was made. */
 	sqe->target = (uint16_t)op->file_slot;
 	sqe->cookie = (uintptr_t)op;
 	sqe->offset = op->offset;
 	if (likely(op->kind <= PIRN_IO_WRITE)) {
+		sqe->op = (uint8_t)(op->kind + PIRN_OP_READ - PIRN_IO_READ);
+		sqe->flags = op->file->flags & PIRN_O_RANDOM ? PIRN_SQE_NOMERGE : 0;
 		sqe->pool = (uint16_t)op->pool_slot;
 		sqe->pool_offset = op->pool_offset;
 		sqe->len = op->bytes;
-		if (op->dsync)
+		sqe->threshold = 0;
+		if (unlikely(op->dsync))
 			sqe->flags |= PIRN_SQE_DSYNC;
-		if (op->file->flags & PIRN_O_RANDOM)
-			sqe->flags |= PIRN_SQE_NOMERGE;
 	} else {
+		sqe->op = code[op->kind];
+		sqe->flags = 0;
+		sqe->pool = 0;
 		sqe->bytes = op->range;
+		sqe->len = 0;
 		sqe->mode = op->mode;
 	}
-	k->sq_tail++;
 	core->queued++;
+}
+
+static __attribute__((noinline)) bool queue_help(struct pirn_core *core,
+						 struct kmod *k,
+						 struct pirn_op *op)
+{
+	pirn_host_io_help(core, &k->jobs, op);
+	core->queued++;
+	return true;
 }
 
 /* Stage 2.  What is not the kernel's goes to the helpers at the next enter. */
 static bool kmod_queue(struct pirn_core *core, struct pirn_op *op)
 {
+	struct kmod *k = core->backend;
+
 	/* The CQ has a place for each op in flight: it cannot be too small. */
-	if (unlikely(core->in_flight >= core->rt->opt.io_depth))
+	if (unlikely(core->in_flight >= k->depth))
 		return false;
-	if (unlikely(op->file_slot == BY_HELPER)) {
-		pirn_host_io_help(core, &((struct kmod *)core->backend)->jobs,
-				  op);
-		core->queued++;
-	} else {
-		put_sqe(core, op);
-	}
+	if (unlikely(op->file_slot == BY_HELPER))
+		return queue_help(core, k, op);
+	put_sqe(core, k, op);
 	return true;
 }
 
@@ -427,8 +244,8 @@ static uint32_t before_helped(struct pirn_op **ops, uint32_t nr)
 static int kmod_queue_join(struct pirn_core *core, struct pirn_op **ops,
 			   uint32_t nr)
 {
-	uint32_t depth = core->rt->opt.io_depth;
 	struct kmod *k = core->backend;
+	uint32_t depth = k->depth;
 	struct kmod_join *join = k->free_joins;
 	struct pirn_sqe *sqe;
 
@@ -452,7 +269,7 @@ static int kmod_queue_join(struct pirn_core *core, struct pirn_op **ops,
 	core->queued++;
 	core->in_flight++;
 	for (uint32_t i = 0; i < nr; i++)
-		put_sqe(core, ops[i]);
+		put_sqe(core, k, ops[i]);
 	return (int)nr;
 }
 
@@ -507,8 +324,8 @@ static bool kmod_ready(struct pirn_core *core)
 }
 
 /*
- * The end of one op, from the CQ or a result slot.  @now: the time of this turn, if
- * times are kept.
+ * The end of one op, from the CQ or a result slot, which is counted already.  @now:
+ * the time of this turn, if times are kept.
  */
 static inline void op_ended(struct pirn_core *core, const struct pirn_cqe *cqe,
 			    uint64_t now)
@@ -517,7 +334,7 @@ static inline void op_ended(struct pirn_core *core, const struct pirn_cqe *cqe,
 
 	if (unlikely(core->times))
 		pirn_times_parts(core, op, cqe->device, cqe->published, now);
-	pirn_op_complete_timed(core, op, cqe->res);
+	pirn_op_complete_counted(core, op, cqe->res);
 }
 
 /* Only once it has drained: the threshold is all of it. */
@@ -531,7 +348,9 @@ static void join_ended(struct pirn_core *core, struct kmod *k,
 	if (!(cqe->flags & PIRN_CQE_DRAINED))
 		pirn_panic("pirn: a join of %u on core %u was refused: %s",
 			   join->nr, core->index, strerror(-cqe->res));
-	core->in_flight--;
+	/* Its own CQE was counted as an op: one less, and the members. */
+	core->stats.completed += join->nr - 1;
+	core->in_flight -= join->nr;
 	for (uint32_t i = 0; i < join->nr; i++)
 		op_ended(core, &slot[i], now);
 	join->next = k->free_joins;
@@ -548,6 +367,8 @@ static void kmod_reap(struct pirn_core *core)
 		return;
 	if (unlikely(core->times))
 		now = pirn_core_time(core);
+	core->in_flight -= tail - head;
+	core->stats.completed += tail - head;
 	do {
 		const struct pirn_cqe *cqe = &k->cq[head & k->cq_mask];
 
@@ -572,11 +393,11 @@ static void kmod_wake(struct pirn_core *core)
 
 const struct pirn_backend_ops pirn_kmod_ops = {
 	.name = "kmod",
-	.probe = kmod_probe,
+	.probe = pirn_kmod_probe,
 	.cpus = pirn_host_cpus,
 	.run = pirn_host_run,
-	.core_start = kmod_core_start,
-	.core_stop = kmod_core_stop,
+	.core_start = pirn_kmod_core_start,
+	.core_stop = pirn_kmod_core_stop,
 	.pool_map = kmod_pool_map,
 	.pool_unmap = kmod_pool_unmap,
 	.pool_attach = kmod_pool_attach,

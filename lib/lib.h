@@ -392,6 +392,8 @@ struct pirn_file_slot {
 	int32_t slot;			/* the backend's index, -1: not attached */
 	uint32_t busy;			/* ops of this core under way */
 	bool closed;
+	bool reads;			/* attached, not closed, and opened for it */
+	bool writes;
 } pirn_aligned;
 
 struct pirn_file {

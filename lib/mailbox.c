@@ -299,17 +299,24 @@ static bool holds_back(const struct pirn_outbox *out)
 
 /* ---------------------------------------------------------------- receive */
 
-static void inbox_receive(struct pirn_core *core, struct pirn_inbox *in,
-			  uint32_t mask)
+/* Whether there is a message to take. */
+static inline bool inbox_full(const struct pirn_inbox *in, uint32_t mask)
+{
+	/* (B) */
+	return atomic_load_explicit(&in->ring[in->head & mask].seq,
+				    memory_order_acquire) == in->head + 1;
+}
+
+/* Called when there is a message: most turns of most cores find none. */
+static __attribute__((noinline)) void
+inbox_receive(struct pirn_core *core, struct pirn_inbox *in, uint32_t mask)
 {
 	uint32_t first = in->head;
 
 	while (in->head - first < PIRN_TURN_MESSAGES) {
 		struct pirn_message *slot = &in->ring[in->head & mask];
 
-		/* (B) */
-		if (atomic_load_explicit(&slot->seq, memory_order_acquire) !=
-		    in->head + 1)
+		if (!inbox_full(in, mask))
 			break;
 		/* A message that has one behind it is seldom the last. */
 		if (in->head != first)
@@ -317,8 +324,6 @@ static void inbox_receive(struct pirn_core *core, struct pirn_inbox *in,
 		in->head++;
 		pirn_message_receive(core, in, slot);
 	}
-	if (in->head == first)
-		return;
 	/* (F) */
 	atomic_store_explicit(&in->taken, in->head, memory_order_release);
 	in->moved = true;
@@ -332,7 +337,8 @@ void pirn_messages_receive(struct pirn_core *core)
 	if (unlikely(core->delayed) && pirn_fiber_to_be_had(core))
 		pirn_delayed_begin(core);
 	for (uint32_t from = 0; from < core->rt->cores; from++)
-		inbox_receive(core, &core->in[from], mask);
+		if (unlikely(inbox_full(&core->in[from], mask)))
+			inbox_receive(core, &core->in[from], mask);
 }
 
 /* After pirn_messages_flush() only those are touched that hold something back. */
@@ -348,13 +354,9 @@ bool pirn_messages_ready(struct pirn_core *core)
 {
 	uint32_t mask = core->rt->mailbox_mask;
 
-	for (uint32_t i = 0; i < core->rt->cores; i++) {
-		const struct pirn_inbox *in = &core->in[i];
-
-		if (atomic_load_explicit(&in->ring[in->head & mask].seq,
-					 memory_order_acquire) == in->head + 1)
+	for (uint32_t i = 0; i < core->rt->cores; i++)
+		if (unlikely(inbox_full(&core->in[i], mask)))
 			return true;
-	}
 	for (uint32_t w = 0; w < words(core); w++)
 		for (uint64_t bits = core->touched[w]; bits; bits &= bits - 1)
 			if (may_go_on(core, out_of_bit(core, w, bits)))
@@ -409,6 +411,25 @@ static void mailbox_flush(struct pirn_core *core, struct pirn_outbox *out,
 	wake_if(core, core->rt->core[i], sent);
 }
 
+/* The mailboxes of one word of core->touched. */
+static __attribute__((noinline)) void word_flush(struct pirn_core *core,
+						 uint32_t w, bool *fenced)
+{
+	uint64_t bits = core->touched[w], held = 0;
+
+	for (; bits; bits &= bits - 1) {
+		struct pirn_outbox *out = out_of_bit(core, w, bits);
+
+		if (unlikely(holds_back(out))) {
+			outbox_retry(core, out);
+			if (holds_back(out))
+				held |= bits & -bits;
+		}
+		mailbox_flush(core, out, fenced);
+	}
+	core->touched[w] = held;
+}
+
 /*
  * The end of a turn: what found no room before is tried again, and the cores
  * that sleep on what this turn sent or took out are woken.  Only those mailboxes
@@ -418,19 +439,7 @@ void pirn_messages_flush(struct pirn_core *core)
 {
 	bool fenced = false;
 
-	for (uint32_t w = 0; w < words(core); w++) {
-		uint64_t bits = core->touched[w], held = 0;
-
-		for (; bits; bits &= bits - 1) {
-			struct pirn_outbox *out = out_of_bit(core, w, bits);
-
-			if (unlikely(holds_back(out))) {
-				outbox_retry(core, out);
-				if (holds_back(out))
-					held |= bits & -bits;
-			}
-			mailbox_flush(core, out, &fenced);
-		}
-		core->touched[w] = held;
-	}
+	for (uint32_t w = 0; w < words(core); w++)
+		if (unlikely(core->touched[w]))
+			word_flush(core, w, &fenced);
 }

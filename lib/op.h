@@ -132,13 +132,11 @@ void pirn_give_complete(struct pirn_core *core, struct pirn_op *op);
 
 /* -------------------------------------------------------------- inline */
 
-/* pirn_op_complete() for who has seen to the op's times. */
-static inline void pirn_op_complete_timed(struct pirn_core *core,
-					  struct pirn_op *op, int result)
+/* pirn_op_complete() for who has seen to the op's times, and counted it. */
+static inline void pirn_op_complete_counted(struct pirn_core *core,
+					    struct pirn_op *op, int result)
 {
 	op->result = result;
-	core->in_flight--;
-	core->stats.completed++;
 	if (likely(op->ends == PIRN_ENDS_FIBER))
 		pirn_fiber_ready(core, op->fiber);
 	else if (op->ends == PIRN_ENDS_BATCH)
@@ -153,7 +151,9 @@ static inline void pirn_op_complete(struct pirn_core *core, struct pirn_op *op,
 {
 	if (unlikely(core->times))
 		pirn_times_all(core, op);
-	pirn_op_complete_timed(core, op, result);
+	core->in_flight--;
+	core->stats.completed++;
+	pirn_op_complete_counted(core, op, result);
 }
 
 #endif /* PIRN_OP_H */

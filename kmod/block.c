@@ -39,6 +39,7 @@ void pirn_block_written(struct pirn_op *op)
 	invalidate_inode_pages2_range(op->target->mapping,
 				      op->offset >> PAGE_SHIFT,
 				      last >> PAGE_SHIFT);
+	op->written = false;
 	pirn_complete(op, op->len);
 }
 

@@ -89,15 +89,27 @@ static __always_inline u64 pirn_op_copy(struct pirn_op *op,
 	op->pool_offset = READ_ONCE(sqe->pool_offset);
 	op->len_threshold = READ_ONCE(*(const u64 *)&sqe->len);
 	op->nowait = false;
-	op->written = false;
-	return op->resv0 | READ_ONCE(sqe->resv1[0]) | READ_ONCE(sqe->resv1[1]) |
+	return READ_ONCE(sqe->resv1[0]) | READ_ONCE(sqe->resv1[1]) |
 	       READ_ONCE(sqe->resv1[2]);
+}
+
+/* Whether a copied head is that of a READ which says only what it may. */
+static __always_inline bool pirn_head_is_read(u64 head)
+{
+	const union {
+		struct pirn_sqe	sqe;
+		u64		head;
+	} looked_at = { .sqe = { .op = U8_MAX, .resv0 = U8_MAX,
+				 .flags = (u16)~PIRN_SQE_NOMERGE } },
+	  read = { .sqe = { .op = PIRN_OP_READ } };
+
+	return (head & looked_at.head) == read.head;
 }
 
 /* Whether an op that is no READ, which is looked at already, says only what it may. */
 static bool pirn_op_valid(const struct pirn_op *op, u64 resv)
 {
-	if (resv || (op->threshold && op->code != PIRN_OP_JOIN &&
+	if (resv || op->resv0 || (op->threshold && op->code != PIRN_OP_JOIN &&
 		     op->code != PIRN_OP_FALLOCATE))
 		return false;
 	switch (op->code) {
@@ -172,9 +184,7 @@ static __always_inline int pirn_op_read(struct pirn_op *op,
 {
 	u64 resv = pirn_op_copy(op, sqe);
 
-	if (likely(op->code == PIRN_OP_READ &&
-		   !(resv | op->threshold |
-		     (op->sqe_flags & ~PIRN_SQE_NOMERGE))))
+	if (likely(pirn_head_is_read(op->head) && !(resv | op->threshold)))
 		return pirn_op_find(op, true);
 	return pirn_op_read_other(op, resv);
 }

@@ -82,12 +82,12 @@ static void pirn_sample(struct pirn_channel *ch)
 	if (unlikely(last->task != task || last->start != task->start_time)) {
 		last->task = task;
 		last->start = task->start_time;
-	} else if (likely(last->nivcsw == nivcsw &&
-			  last->run_delay == run_delay)) {
-		return;
-	} else {
+	} else if (unlikely(last->nivcsw != nivcsw ||
+			    last->run_delay != run_delay)) {
 		ch->counters.preemptions += nivcsw - last->nivcsw;
 		ch->counters.run_delay_ns += run_delay - last->run_delay;
+	} else {
+		return;
 	}
 	last->nivcsw = nivcsw;
 	last->run_delay = run_delay;

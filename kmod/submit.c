@@ -93,24 +93,34 @@ static __always_inline u64 pirn_op_copy(struct pirn_op *op,
 	       READ_ONCE(sqe->resv1[2]);
 }
 
+/* The first eight bytes of an SQE. */
+union pirn_sqe_head {
+	struct pirn_sqe	sqe;
+	u64		word;
+};
+
 /* Whether a copied head is that of a READ which says only what it may. */
 static __always_inline bool pirn_head_is_read(u64 head)
 {
-	const union {
-		struct pirn_sqe	sqe;
-		u64		head;
-	} looked_at = { .sqe = { .op = U8_MAX, .resv0 = U8_MAX,
-				 .flags = (u16)~PIRN_SQE_NOMERGE } },
-	  read = { .sqe = { .op = PIRN_OP_READ } };
+	const union pirn_sqe_head read = { .sqe = { .op = PIRN_OP_READ } };
+	const union pirn_sqe_head looked_at = {
+		.sqe = {
+			.op	= U8_MAX,
+			.resv0	= U8_MAX,
+			.flags	= (u16)~PIRN_SQE_NOMERGE,
+		},
+	};
 
-	return (head & looked_at.head) == read.head;
+	return (head & looked_at.word) == read.word;
 }
 
 /* Whether an op that is no READ, which is looked at already, says only what it may. */
 static bool pirn_op_valid(const struct pirn_op *op, u64 resv)
 {
-	if (resv || op->resv0 || (op->threshold && op->code != PIRN_OP_JOIN &&
-		     op->code != PIRN_OP_FALLOCATE))
+	if (resv || op->resv0)
+		return false;
+	if (op->threshold && op->code != PIRN_OP_JOIN &&
+	    op->code != PIRN_OP_FALLOCATE)
 		return false;
 	switch (op->code) {
 	case PIRN_OP_WRITE:

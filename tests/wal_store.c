@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-/*
- * The example engine: what it answers, and what it finds on a disk that was
- * changed behind its back.
- */
+/* The example engine: what it answers, and finds on a disk changed behind its back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,6 +51,12 @@ static void open_store(uint32_t frames)
 static void close_store(void)
 {
 	check_eq(wal_close(wal), 0);
+	wal_free(wal);
+}
+
+static void abandon_store(void)
+{
+	check_eq(wal_abandon(wal), 0);
 	wal_free(wal);
 }
 
@@ -189,7 +192,7 @@ static int store_and_read(void *arg)
 			check_eq(put(key * 97, round == 4 && key % 2 ? 0 : round), 0);
 		/* the odd rounds end as if the process had died */
 		if (round % 2)
-			wal_free(wal);
+			abandon_store();
 		else
 			close_store();
 	}
@@ -389,7 +392,7 @@ static int damaged_group(void *arg)
 	open_store(16);
 	for (uint64_t i = 0; i < 5; i++)
 		check_eq(put(2 * i, 1), 0);
-	wal_free(wal);		/* as if the process had died */
+	abandon_store();
 	check_eq(groups(at, 8), 5);
 	flip(at[bad] + 50);
 	if (bad < 4) {
@@ -404,7 +407,7 @@ static int damaged_group(void *arg)
 		check_value(2 * i, 1);
 	check_value(8, 0);
 	check_eq(put(8, 2), 0);
-	wal_free(wal);
+	abandon_store();
 	open_store(16);
 	check_value(8, 2);
 	close_store();
@@ -442,11 +445,8 @@ static int superblocks(void *arg)
 	check_value(0, 1);
 	check_eq(put(0, 2), 0);
 	check_eq(put(2, 2), 0);
-	wal_free(wal);
-	/*
-	 * The newer one bad, with commits of its epoch: the older one knows
-	 * nothing of them, and must not be taken for all there is.
-	 */
+	abandon_store();
+	/* The newer one bad, with commits: the older one is not all there is. */
 	s = shard_0();
 	flip((s.super.turn & 1) * WAL_BLOCK + 40);
 	check_eq(wal_open(&wal, path(), NULL), -EBADMSG);
@@ -531,7 +531,7 @@ static uint64_t commit_three(uint64_t round, char group[8192])
 
 	open_store(16);
 	run_fibers(3, put_third, &t);
-	wal_free(wal);
+	abandon_store();
 	check_eq(groups(at, 8), 1);
 	host_read(group, 8192, at[0]);
 	for (unsigned int n = 0; n < 3; n++) {

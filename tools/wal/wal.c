@@ -279,9 +279,18 @@ static int open_shard(struct wal_shard *s)
 	return checkpoint(s, s->super.epoch + 1);
 }
 
+static int abandon_shard(struct wal_shard *s)
+{
+	while (s->leading || s->queue || s->checkpointing)
+		wal_wait(s);
+	wal_pages_stop(s);
+	pirn_buf_free(s->group);
+	return s->error;
+}
+
 static int close_shard(struct wal_shard *s)
 {
-	int err = 0;
+	int err = 0, error;
 
 	while (s->leading || s->queue || s->checkpointing)
 		wal_wait(s);
@@ -289,9 +298,8 @@ static int close_shard(struct wal_shard *s)
 		s->image_from = s->head;
 		err = checkpoint(s, s->super.epoch);
 	}
-	wal_pages_stop(s);
-	pirn_buf_free(s->group);
-	return err ? err : s->error;
+	error = abandon_shard(s);
+	return err ? err : error;
 }
 
 /* ---------------------------------------------------- to the core of a shard */
@@ -410,14 +418,24 @@ int wal_open(struct wal **out, const char *path, const struct wal_options *opt)
 	return each_shard(wal, open_shard);
 }
 
-int wal_close(struct wal *wal)
+static int close_with(struct wal *wal, int (*fn)(struct wal_shard *s))
 {
-	int err = each_shard(wal, close_shard);
+	int err = each_shard(wal, fn);
 
 	if (wal->file)
 		pirn_close(wal->file);
 	wal->file = NULL;
 	return err;
+}
+
+int wal_close(struct wal *wal)
+{
+	return close_with(wal, close_shard);
+}
+
+int wal_abandon(struct wal *wal)
+{
+	return close_with(wal, abandon_shard);
 }
 
 void wal_free(struct wal *wal)

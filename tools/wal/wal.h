@@ -108,7 +108,12 @@ int wal_open(struct wal **wal, const char *path, const struct wal_options *opt);
  * No other call may be under way.  What a shard failed with, if one did.
  */
 int wal_close(struct wal *wal);
-/* The memory, after wal_close() or once the runtime is gone.  Anywhere. */
+/*
+ * The same without the checkpoint, after which the store is as if the process had
+ * died: the next opening recovers it.  A checkpoint under way is waited for.
+ */
+int wal_abandon(struct wal *wal);
+/* The memory, after either of these or once the runtime is gone.  Anywhere. */
 void wal_free(struct wal *wal);
 
 /* Records there is room for; keys are below. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "aio_ring.h"
@@ -55,23 +56,26 @@ static void expect_next(void *arg, const struct io_event *event)
 struct kernel {
 	struct pirn_aio_header *ring;
 	uint64_t events;
+	_Atomic uint64_t posted;	/* of them, once there are no more */
 };
 
 static void *fill_ring(void *arg)
 {
 	struct kernel *k = arg;
-	uint64_t i;
+	/* each change of sides waits for the scheduler, which may have others to serve */
+	uint64_t enough = clock_ns() + 5000000000u, i;
 
-	for (i = 0; i < k->events; i++)
+	for (i = 0; i < k->events && clock_ns() < enough; i++)
 		while (!post(k->ring, i))
 			sched_yield();
+	atomic_store(&k->posted, i);
 	return NULL;
 }
 
 static void race(uint32_t nr, uint64_t events)
 {
 	struct pirn_aio_ring view = { NULL };
-	struct kernel k = { new_ring(nr), events };
+	struct kernel k = { new_ring(nr), events, UINT64_MAX };
 	uint64_t seen = 0;
 	uint32_t n;
 	pthread_t thread;
@@ -79,7 +83,7 @@ static void race(uint32_t nr, uint64_t events)
 	expected = 0;
 	check(pirn_aio_ring_open(&view, k.ring));
 	check_eq(pthread_create(&thread, NULL, fill_ring, &k), 0);
-	while (seen < events) {
+	while (seen < atomic_load(&k.posted)) {
 		uint64_t before = seen;
 
 		n = pirn_aio_ring_reap(&view, expect_next, &seen);
@@ -89,6 +93,7 @@ static void race(uint32_t nr, uint64_t events)
 			sched_yield();
 	}
 	check_eq(pthread_join(thread, NULL), 0);
+	check_op(seen, >, 0);
 	check(!pirn_aio_ring_ready(&view));
 	free(k.ring);
 }

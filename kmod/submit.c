@@ -270,7 +270,7 @@ static noinline bool pirn_submit_busy(struct pirn_op *op)
 static noinline bool pirn_submit_other(struct pirn_op *op, int err, u32 asked)
 {
 	if (err || op->code == PIRN_OP_NOP) {
-		pirn_complete(op, err);
+		pirn_refuse(op, err);
 		return true;
 	}
 	if (op->code == PIRN_OP_JOIN)

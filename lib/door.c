@@ -93,6 +93,14 @@ static void door_put(struct pirn_door *door)
 
 /* ------------------------------------------------------------ the runtime */
 
+/* The core takes what is at @head next. */
+static void inlet_go_to(struct pirn_inlet *inlet, uint64_t head)
+{
+	inlet->head = head;
+	inlet->next = &inlet->ring[head & inlet->mask];
+	inlet->full = 2 * (head >> inlet->shift) + 1;
+}
+
 int pirn_door_start(struct pirn_runtime *rt)
 {
 	struct pirn_inlet_slot *ring;
@@ -120,6 +128,7 @@ int pirn_door_start(struct pirn_runtime *rt)
 		inlet->ring = ring + ((size_t)i << shift);
 		inlet->mask = (1u << shift) - 1;
 		inlet->shift = shift;
+		inlet_go_to(inlet, 0);
 		rt->core[i]->inlet = inlet;
 	}
 	rt->door = door;
@@ -139,25 +148,13 @@ static void settle(struct pirn_foreign_call *call, int result, int error)
 	futex_wake(&call->done);
 }
 
-static struct pirn_inlet_slot *inlet_full_slot(struct pirn_inlet *inlet)
-{
-	struct pirn_inlet_slot *slot = &inlet->ring[inlet->head & inlet->mask];
-
-	/* (B) */
-	if (atomic_load_explicit(&slot->seq, memory_order_acquire) !=
-	    2 * (inlet->head >> inlet->shift) + 1)
-		return NULL;
-	return slot;
-}
-
-static void inlet_free_slot(struct pirn_inlet *inlet,
-			    struct pirn_inlet_slot *slot)
+/* Of what was full; it is taken. */
+static void inlet_free_slot(struct pirn_inlet *inlet)
 {
 	/* (H) */
-	atomic_store_explicit(&slot->seq,
-			      2 * (inlet->head >> inlet->shift) + 2,
+	atomic_store_explicit(&inlet->next->seq, inlet->full + 1,
 			      memory_order_release);
-	inlet->head++;
+	inlet_go_to(inlet, inlet->head + 1);
 }
 
 static void inlet_tell_room(struct pirn_inlet *inlet)
@@ -180,11 +177,10 @@ void pirn_door_close(struct pirn_runtime *rt)
 	for (uint32_t i = 0; i < rt->cores; i++) {
 		struct pirn_inlet *inlet = &door->inlet[i];
 		struct pirn_foreign_call *call;
-		struct pirn_inlet_slot *slot;
 
-		while ((slot = inlet_full_slot(inlet))) {
-			call = slot->call;
-			inlet_free_slot(inlet, slot);
+		while (pirn_inlet_full(inlet)) {
+			call = inlet->next->call;
+			inlet_free_slot(inlet);
 			if (call)
 				settle(call, 0, -ESHUTDOWN);
 		}
@@ -235,15 +231,13 @@ static bool slot_begin(struct pirn_core *core, struct pirn_inlet *inlet,
 void pirn_inlet_receive(struct pirn_core *core)
 {
 	struct pirn_inlet *inlet = core->inlet;
-	struct pirn_inlet_slot *slot;
 	uint64_t head = inlet->head;
 
 	while (inlet->head - head < PIRN_TURN_MESSAGES &&
 	       pirn_inlet_ready(core)) {
-		slot = inlet_full_slot(inlet);
-		if (!slot_begin(core, inlet, slot))
+		if (!slot_begin(core, inlet, inlet->next))
 			break;
-		inlet_free_slot(inlet, slot);
+		inlet_free_slot(inlet);
 	}
 	if (inlet->head == head)
 		return;

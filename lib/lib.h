@@ -464,6 +464,7 @@ struct pirn_core {
 	struct pirn_outbox *out;	/* one a core */
 	struct pirn_inbox *in;
 	uint64_t touched[PIRN_MAX_CORES / 64]; /* mailboxes that flush must look at */
+	uint32_t touched_words;		/* a bit for each of these that is not zero */
 	struct pirn_inlet *inlet;	/* door.c: NULL, no foreign threads */
 	struct pirn_ports *ports;	/* port.c: NULL, none opened yet */
 	uint32_t first_port;		/* generation of handles, not another runtime's */
@@ -474,8 +475,7 @@ struct pirn_core {
 	struct pirn_timer starved_timer;
 	struct pirn_fiber *serving[256]; /* calls, by name: scope_call.c */
 
-	int cpu;
-	int node;
+	int cpu, node;
 	uint32_t fibers;
 	void *signal_stack;		/* overflow.c: mapped, or NULL */
 	size_t signal_stack_bytes;

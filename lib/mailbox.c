@@ -279,11 +279,6 @@ static void outbox_retry(struct pirn_core *core, struct pirn_outbox *out)
 		pirn_window_retry(core, out);
 }
 
-static uint32_t words(const struct pirn_core *core)
-{
-	return (core->rt->cores + 63) / 64;
-}
-
 /* The mailbox of the lowest bit in word @w of core->touched. */
 static struct pirn_outbox *out_of_bit(struct pirn_core *core, uint32_t w,
 				      uint64_t bits)
@@ -333,12 +328,13 @@ inbox_receive(struct pirn_core *core, struct pirn_inbox *in, uint32_t mask)
 void pirn_messages_receive(struct pirn_core *core)
 {
 	uint32_t mask = core->rt->mailbox_mask;
+	struct pirn_inbox *in = core->in, *end = in + core->rt->cores;
 
 	if (unlikely(core->delayed) && pirn_fiber_to_be_had(core))
 		pirn_delayed_begin(core);
-	for (uint32_t from = 0; from < core->rt->cores; from++)
-		if (unlikely(inbox_full(&core->in[from], mask)))
-			inbox_receive(core, &core->in[from], mask);
+	for (; in < end; in++)
+		if (unlikely(inbox_full(in, mask)))
+			inbox_receive(core, in, mask);
 }
 
 /* After pirn_messages_flush() only those are touched that hold something back. */
@@ -350,26 +346,29 @@ static bool may_go_on(struct pirn_core *core, struct pirn_outbox *out)
 	return out->window.first && pirn_window_open(core, out);
 }
 
-bool pirn_messages_ready(struct pirn_core *core)
+static __attribute__((noinline)) bool any_may_go_on(struct pirn_core *core)
 {
-	uint32_t mask = core->rt->mailbox_mask;
+	for (uint32_t words = core->touched_words; words; words &= words - 1) {
+		uint32_t w = (uint32_t)__builtin_ctz(words);
 
-	for (uint32_t i = 0; i < core->rt->cores; i++)
-		if (unlikely(inbox_full(&core->in[i], mask)))
-			return true;
-	for (uint32_t w = 0; w < words(core); w++)
 		for (uint64_t bits = core->touched[w]; bits; bits &= bits - 1)
 			if (may_go_on(core, out_of_bit(core, w, bits)))
 				return true;
-	return unlikely(core->delayed) && pirn_fiber_to_be_had(core);
+	}
+	return false;
 }
 
-bool pirn_mailboxes_stuck(const struct pirn_core *core)
+bool pirn_messages_ready(struct pirn_core *core)
 {
-	for (uint32_t w = 0; w < words(core); w++)
-		if (core->touched[w])
+	uint32_t mask = core->rt->mailbox_mask;
+	const struct pirn_inbox *in = core->in, *end = in + core->rt->cores;
+
+	for (; in < end; in++)
+		if (unlikely(inbox_full(in, mask)))
 			return true;
-	return false;
+	if (unlikely(core->touched_words) && any_may_go_on(core))
+		return true;
+	return unlikely(core->delayed) && pirn_fiber_to_be_had(core);
 }
 
 /* ------------------------------------------------------------------- wake */
@@ -412,8 +411,7 @@ static void mailbox_flush(struct pirn_core *core, struct pirn_outbox *out,
 }
 
 /* The mailboxes of one word of core->touched. */
-static __attribute__((noinline)) void word_flush(struct pirn_core *core,
-						 uint32_t w, bool *fenced)
+static void word_flush(struct pirn_core *core, uint32_t w, bool *fenced)
 {
 	uint64_t bits = core->touched[w], held = 0;
 
@@ -428,18 +426,19 @@ static __attribute__((noinline)) void word_flush(struct pirn_core *core,
 		mailbox_flush(core, out, fenced);
 	}
 	core->touched[w] = held;
+	if (!held)
+		core->touched_words &= ~(1u << w);
 }
 
 /*
- * The end of a turn: what found no room before is tried again, and the cores
- * that sleep on what this turn sent or took out are woken.  Only those mailboxes
- * stay touched that still hold something back.
+ * pirn_messages_flush() that has something to do: what found no room before is
+ * tried again, and the cores that sleep on what this turn sent or took out are
+ * woken.  Only those mailboxes stay touched that still hold something back.
  */
-void pirn_messages_flush(struct pirn_core *core)
+void pirn_mailboxes_flush(struct pirn_core *core)
 {
 	bool fenced = false;
 
-	for (uint32_t w = 0; w < words(core); w++)
-		if (unlikely(core->touched[w]))
-			word_flush(core, w, &fenced);
+	for (uint32_t words = core->touched_words; words; words &= words - 1)
+		word_flush(core, (uint32_t)__builtin_ctz(words), &fenced);
 }

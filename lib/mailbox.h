@@ -111,14 +111,28 @@ void pirn_mailboxes_stop(struct pirn_runtime *rt);
 void pirn_mailboxes_touch(struct pirn_core *core);
 void pirn_messages_receive(struct pirn_core *core);
 bool pirn_messages_ready(struct pirn_core *core);
-void pirn_messages_flush(struct pirn_core *core);
-/* Whether something waits for another core to make room. */
-bool pirn_mailboxes_stuck(const struct pirn_core *core);
+void pirn_mailboxes_flush(struct pirn_core *core);
+
+_Static_assert(PIRN_MAX_CORES / 64 <= 32, "a bit of touched_words for each");
 
 /* pirn_messages_flush() looks at what this core has to do with @other. */
 static inline void pirn_mailbox_touch(struct pirn_core *core, uint32_t other)
 {
 	core->touched[other / 64] |= 1ull << other % 64;
+	core->touched_words |= 1u << other / 64;
+}
+
+/* The end of a turn, most of which sent nothing and took nothing. */
+static inline void pirn_messages_flush(struct pirn_core *core)
+{
+	if (unlikely(core->touched_words))
+		pirn_mailboxes_flush(core);
+}
+
+/* After that: whether something waits for another core to make room. */
+static inline bool pirn_mailboxes_stuck(const struct pirn_core *core)
+{
+	return core->touched_words;
 }
 
 /* Parks until there is room.  An error of the wait: nothing is promised. */
@@ -210,6 +224,8 @@ struct pirn_inlet {
 	_Atomic uint32_t room;		/* changes when there is; a futex */
 	/* The core's. */
 	uint64_t head pirn_aligned;
+	struct pirn_inlet_slot *next;	/* that of head, */
+	uint64_t full;			/* and its seq when it is full */
 	struct pirn_foreign_call *calls; /* that have a fiber now */
 	struct pirn_inlet_slot *ring;
 	uint32_t mask;
@@ -222,20 +238,22 @@ void pirn_door_close(struct pirn_runtime *rt);
 void pirn_inlet_receive(struct pirn_core *core);
 void pirn_foreign_served(struct pirn_core *core, struct pirn_fiber *fiber);
 
+/* Whether there is one to take: (B) of door.c. */
+static inline bool pirn_inlet_full(const struct pirn_inlet *inlet)
+{
+	return atomic_load_explicit(&inlet->next->seq, memory_order_acquire) ==
+	       inlet->full;
+}
+
 /* Whether pirn_inlet_receive() would take something. */
 static inline bool pirn_inlet_ready(const struct pirn_core *core)
 {
 	const struct pirn_inlet *inlet = core->inlet;
-	const struct pirn_inlet_slot *slot;
 
-	if (!inlet)
-		return false;
-	slot = &inlet->ring[inlet->head & inlet->mask];
-	if (likely(atomic_load_explicit(&slot->seq, memory_order_acquire) !=
-		   2 * (inlet->head >> inlet->shift) + 1))
+	if (!inlet || likely(!pirn_inlet_full(inlet)))
 		return false;
 	/* A call is answered even when there is no fiber for it. */
-	return slot->call || pirn_fiber_to_be_had(core);
+	return inlet->next->call || pirn_fiber_to_be_had(core);
 }
 
 #endif /* PIRN_MAILBOX_H */

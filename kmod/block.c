@@ -44,7 +44,7 @@ void pirn_block_written(struct pirn_op *op)
 }
 
 /* What is no read has ended well: a write, or a flush. */
-static void pirn_bio_written(struct pirn_op *op)
+static noinline void pirn_bio_written(struct pirn_op *op)
 {
 	if (op->code == PIRN_OP_WRITE && pirn_cached(op)) {
 		op->written = true;

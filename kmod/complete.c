@@ -89,16 +89,10 @@ static noinline bool pirn_end_closed(struct pirn_channel *ch,
 	return false;
 }
 
-/* Whether op has a device time: it was given to what it is for. */
-static bool pirn_op_timed(const struct pirn_op *op)
+/* pirn_end() and pirn_end_timed(): most channels need no times. */
+static __always_inline void __pirn_end(struct pirn_op *op, s32 res, bool times)
 {
-	return op->target && op->began;
-}
-
-/* pirn_complete(), of which most channels need no times: written once for both. */
-static __always_inline void pirn_end(struct pirn_channel *ch, struct pirn_op *op,
-				     s32 res, bool times)
-{
+	struct pirn_channel *ch = op->channel;
 	u64 device = 0, published = 0;
 	unsigned long flags;
 	bool last = false;
@@ -106,14 +100,14 @@ static __always_inline void pirn_end(struct pirn_channel *ch, struct pirn_op *op
 	/* Before the lock, which others wait for: early by that much. */
 	if (times) {
 		published = pirn_now(ch);
-		if (pirn_op_timed(op))
+		if (likely(op->began))
 			device = published - op->began;
 	}
 	trace_pirn_complete(op, res, device);
 
 	spin_lock_irqsave(&ch->lock, flags);
 	pirn_count(ch, op, res);
-	if (times && pirn_op_timed(op))
+	if (times && likely(op->began))
 		ch->histogram[pirn_histogram_bucket(device)]++;
 	if (likely(!op->join))
 		pirn_publish(ch, op->cookie, res, 0, device, published);
@@ -141,27 +135,17 @@ static __always_inline void pirn_end(struct pirn_channel *ch, struct pirn_op *op
 		pirn_channel_queue_free(ch);
 }
 
-static noinline void pirn_end_timed(struct pirn_channel *ch, struct pirn_op *op,
-				    s32 res)
+void pirn_end(struct pirn_op *op, s32 res)
 {
-	pirn_end(ch, op, res, true);
+	__pirn_end(op, res, false);
 }
 
-/*
- * Ends op with res: bytes, 0 or a negative errno.  Any context.  The op is no
- * longer the caller's, and the channel may be gone.
- */
-void pirn_complete(struct pirn_op *op, s32 res)
+void pirn_end_timed(struct pirn_op *op, s32 res)
 {
-	struct pirn_channel *ch = op->channel;
-
-	if (unlikely(ch->times))
-		pirn_end_timed(ch, op, res);
-	else
-		pirn_end(ch, op, res, false);
+	__pirn_end(op, res, true);
 }
 
-/* The same for what its device or file was not given: it has no device time. */
+/* pirn_complete() for what its device or file was not given: it has no device time. */
 void pirn_refuse(struct pirn_op *op, s32 res)
 {
 	op->began = 0;

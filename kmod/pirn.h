@@ -414,8 +414,21 @@ static inline u64 pirn_now(const struct pirn_channel *ch)
 }
 
 /* complete.c: any context, no pirn lock held */
-void pirn_complete(struct pirn_op *op, s32 res);
+void pirn_end(struct pirn_op *op, s32 res);
+void pirn_end_timed(struct pirn_op *op, s32 res);
 void pirn_refuse(struct pirn_op *op, s32 res);
+
+/*
+ * Ends op with res: bytes, 0 or a negative errno.  Any context.  The op is no
+ * longer the caller's, and the channel may be gone.
+ */
+static inline void pirn_complete(struct pirn_op *op, s32 res)
+{
+	if (unlikely(op->channel->times))
+		pirn_end_timed(op, res);
+	else
+		pirn_end(op, res);
+}
 
 /* wait.c */
 void pirn_wake_up(struct pirn_channel *ch);		/* any, under ch->lock */

@@ -245,7 +245,7 @@ static bool pirn_submit_join(struct pirn_op *op, u32 asked)
 	int err = pirn_join_open(op, asked);
 
 	if (err && err != -EAGAIN) {
-		pirn_complete(op, err);
+		pirn_refuse(op, err);
 		return true;
 	}
 	op->next = ch->free;

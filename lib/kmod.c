@@ -333,7 +333,8 @@ static inline void op_ended(struct pirn_core *core, const struct pirn_cqe *cqe,
 	struct pirn_op *op = (struct pirn_op *)(uintptr_t)cqe->cookie;
 
 	if (unlikely(core->times))
-		pirn_times_parts(core, op, cqe->device, cqe->published, now);
+		pirn_times_parts(core->times, op, cqe->device,
+				 cqe->published, now);
 	pirn_op_complete_counted(core, op, cqe->res);
 }
 

@@ -110,10 +110,10 @@ int pirn_times_start(struct pirn_core *core);
 void pirn_times_stop(struct pirn_core *core);
 /*
  * With core->times, one of the two before an op completes: what the backend knows
- * of its time, now being that of this turn; or that it knows nothing.
+ * of its time, seen being that of this turn; or that it knows nothing.
  */
-void pirn_times_parts(struct pirn_core *core, const struct pirn_op *op,
-		      uint64_t device, uint64_t published, uint64_t now);
+void pirn_times_parts(struct pirn_histograms *times, const struct pirn_op *op,
+		      uint64_t device, uint64_t published, uint64_t seen);
 void pirn_times_all(struct pirn_core *core, const struct pirn_op *op);
 
 /* -------------------------------------------------------------- batch.c */

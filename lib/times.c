@@ -15,16 +15,23 @@
 #include "backend.h"
 #include "lib.h"
 
-/* The latest time counted, and where. */
-struct pirn_latest {
-	uint64_t ns;
-	uint32_t bucket;
+/*
+ * Ops that were asked for in one turn, issued by one ENTER and seen in one turn, as
+ * those of a batch mostly are: two of their times are the same, and the buckets of
+ * these are looked for once.
+ */
+struct pirn_together {
+	uint64_t asked;
+	uint64_t issued;
+	uint64_t seen;
+	uint32_t queued;	/* bucket of PIRN_TIME_QUEUED */
+	uint32_t all;		/* of PIRN_TIME_ALL */
 };
 
 struct pirn_histograms {
 	uint64_t count[PIRN_TIME_LAST][PIRN_HISTOGRAM_BUCKETS];
 	uint64_t most[PIRN_TIME_LAST];
-	struct pirn_latest latest[PIRN_TIME_LAST];
+	struct pirn_together latest;	/* at first: all of no time at 0 */
 };
 
 int pirn_times_start(struct pirn_core *core)
@@ -47,48 +54,50 @@ static inlined uint64_t between(uint64_t from, uint64_t to)
 	return to > from ? to - from : 0;
 }
 
+/* The bucket of @ns, which is counted in it. */
+static inlined uint32_t look(struct pirn_histograms *times, enum pirn_time which,
+			     uint64_t ns)
+{
+	if (unlikely(ns > times->most[which]))
+		times->most[which] = ns;
+	return pirn_histogram_bucket(ns);
+}
+
 static inlined void note(struct pirn_histograms *times, enum pirn_time which,
 			 uint64_t ns)
 {
-	times->count[which][pirn_histogram_bucket(ns)]++;
-	if (unlikely(ns > times->most[which]))
-		times->most[which] = ns;
+	times->count[which][look(times, which, ns)]++;
 }
 
-/*
- * The same for a time that begins and ends with a turn or an ENTER: ops that went
- * together have the same, and its bucket is looked for once.
- */
-static inlined void note_again(struct pirn_histograms *times,
-			       enum pirn_time which, uint64_t ns)
+static inlined void look_together(struct pirn_histograms *times, uint64_t asked,
+				  uint64_t issued, uint64_t seen)
 {
-	struct pirn_latest *latest = &times->latest[which];
-
-	if (unlikely(ns != latest->ns)) {
-		latest->ns = ns;
-		latest->bucket = pirn_histogram_bucket(ns);
-		if (ns > times->most[which])
-			times->most[which] = ns;
-	}
-	times->count[which][latest->bucket]++;
+	times->latest = (struct pirn_together) {
+		.asked = asked, .issued = issued, .seen = seen,
+		.queued = look(times, PIRN_TIME_QUEUED, between(asked, issued)),
+		.all = look(times, PIRN_TIME_ALL, between(asked, seen)),
+	};
 }
 
-void pirn_times_parts(struct pirn_core *core, const struct pirn_op *op,
-		      uint64_t device, uint64_t published, uint64_t now)
+void pirn_times_parts(struct pirn_histograms *times, const struct pirn_op *op,
+		      uint64_t device, uint64_t published, uint64_t seen)
 {
-	struct pirn_histograms *times = core->times;
+	const struct pirn_together *latest = &times->latest;
+	uint64_t issued = published - device;
 
-	note_again(times, PIRN_TIME_QUEUED,
-		   between(op->asked, published - device));
+	if (unlikely(op->asked != latest->asked || issued != latest->issued ||
+		     seen != latest->seen))
+		look_together(times, op->asked, issued, seen);
+	times->count[PIRN_TIME_QUEUED][latest->queued]++;
+	times->count[PIRN_TIME_ALL][latest->all]++;
 	note(times, PIRN_TIME_DEVICE, device);
-	note(times, PIRN_TIME_SEEN, between(published, now));
-	note_again(times, PIRN_TIME_ALL, between(op->asked, now));
+	note(times, PIRN_TIME_SEEN, between(published, seen));
 }
 
 void pirn_times_all(struct pirn_core *core, const struct pirn_op *op)
 {
-	note_again(core->times, PIRN_TIME_ALL,
-		   between(op->asked, pirn_core_time(core)));
+	note(core->times, PIRN_TIME_ALL,
+	     between(op->asked, pirn_core_time(core)));
 }
 
 /* The least ns that @share of all are not above, to the width of a bucket. */

@@ -137,19 +137,26 @@ TEST(quantiles_tell_the_slow_one)
 	run_on(&opt, quantiles, NULL);
 }
 
-/* On a disk that is slow on purpose the time is the device's, not the queue's. */
+/*
+ * On a disk that is slow on purpose the time is the device's, not the queue's.  One
+ * read of another disk goes before: what comes later is not counted where it was.
+ */
 static int slow(void *arg)
 {
 	struct pirn_file *file;
 	char *buf = pirn_buf_alloc(4096);
 	int i;
 
+	check_eq(pirn_open(&file, FAST_DISK, O_RDWR, 0), 0);
+	check_eq(pirn_pread(file, buf, 4096, 0), 4096);
+	check_eq(pirn_close(file), 0);
 	check_eq(pirn_open(&file, arg, O_RDWR, 0), 0);
 	for (i = 0; i < 5; i++)
 		check_eq(pirn_pread(file, buf, 4096, 0), 4096);
 	check_op(times_of(PIRN_TIME_DEVICE).half, >=, 50 * MS);
 	check_op(times_of(PIRN_TIME_QUEUED).half, <, 25 * MS);
 	check_op(times_of(PIRN_TIME_SEEN).half, <, 25 * MS);
+	check_op(times_of(PIRN_TIME_ALL).half, >=, 50 * MS);
 	check_eq(pirn_buf_free(buf), 0);
 	check_eq(pirn_close(file), 0);
 	return 0;

@@ -2,4 +2,4 @@
 # Pages that come while a write is under way stay.
 # file: kmod/block.c
 # test: direct sqe/pages_that_come*
-/^static void pirn_bio_written/,/^}/s/op->code == PIRN_OP_WRITE && pirn_cached(op)/0/
+/^static noinline void pirn_bio_written/,/^}/s/op->code == PIRN_OP_WRITE && pirn_cached(op)/0/

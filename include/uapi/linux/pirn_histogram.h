@@ -6,8 +6,8 @@
  *
  * Buckets are log-linear, as those of HdrHistogram: each power of two is cut into
  * PIRN_HISTOGRAM_PARTS equal ones, so that a bucket is at most an eighth of its
- * values wide.  What is PIRN_HISTOGRAM_PARTS and less has one for each value; the
- * last one takes all that is longer than 2^PIRN_HISTOGRAM_BITS ns, 18 minutes.
+ * values wide.  What is 2 * PIRN_HISTOGRAM_PARTS and less has one for each value;
+ * every u64 has a bucket, so that nothing is compared with a limit.
  */
 #ifndef _UAPI_LINUX_PIRN_HISTOGRAM_H
 #define _UAPI_LINUX_PIRN_HISTOGRAM_H
@@ -16,25 +16,23 @@
 
 #define PIRN_HISTOGRAM_SHIFT	3
 #define PIRN_HISTOGRAM_PARTS	(1u << PIRN_HISTOGRAM_SHIFT)
-#define PIRN_HISTOGRAM_BITS	40
 #define PIRN_HISTOGRAM_BUCKETS \
-	((PIRN_HISTOGRAM_BITS - PIRN_HISTOGRAM_SHIFT + 1) * PIRN_HISTOGRAM_PARTS)
+	((64 - PIRN_HISTOGRAM_SHIFT + 1) * PIRN_HISTOGRAM_PARTS)
 
 /* The bucket that counts @ns. */
 static inline __u32 pirn_histogram_bucket(__u64 ns)
 {
-	__u32 shift;
-
-	if (ns < PIRN_HISTOGRAM_PARTS)
-		return ns;
-	if (ns >> PIRN_HISTOGRAM_BITS)
-		return PIRN_HISTOGRAM_BUCKETS - 1;
 	/* So that PIRN_HISTOGRAM_SHIFT bits are left below the highest one. */
-	shift = 63 - __builtin_clzll(ns) - PIRN_HISTOGRAM_SHIFT;
+	__u32 shift = (63 ^ __builtin_clzll(ns | PIRN_HISTOGRAM_PARTS)) -
+		      PIRN_HISTOGRAM_SHIFT;
+
 	return shift * PIRN_HISTOGRAM_PARTS + (ns >> shift);
 }
 
-/* The least ns that bucket counts; that of the one after is where it ends. */
+/*
+ * The least ns that bucket counts; that of the one after is where it ends, and 0
+ * after the last one.
+ */
 static inline __u64 pirn_histogram_start(__u32 bucket)
 {
 	__u32 shift;

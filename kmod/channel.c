@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/nospec.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -322,6 +323,8 @@ struct file *pirn_channel_create(struct pirn_channel_create *arg)
 	ch->nr_results = arg->results;
 	ch->nr_joins = min(arg->results, arg->cq_entries / 2);
 	ch->cpu = arg->cpu;
+	ch->pid = task_tgid_nr(current);
+	get_task_comm(ch->comm, current->group_leader);
 	ch->times = arg->flags & PIRN_CHANNEL_TIMES;
 	ch->charged = get_uid(current_user());
 	spin_lock_init(&ch->lock);

@@ -268,3 +268,4 @@ module_exit(pirn_exit);
 MODULE_DESCRIPTION("Per-core IO completion channels and pinned memory pools");
 MODULE_AUTHOR("The pirn authors");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

@@ -21,6 +21,7 @@
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/user.h>
+#include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -294,6 +295,8 @@ struct pirn_channel {
 	struct user_struct	*charged;
 	unsigned long		charged_pages;
 	struct list_head	stats_link;	/* pirn_stats_mutex */
+	pid_t			pid;		/* who made it, for debug.c; may be gone */
+	char			comm[TASK_COMM_LEN];
 	struct workqueue_struct	*worker;	/* for ops that may block */
 	struct work_struct	free_work;
 	struct work_struct	drop_work;	/* when closed: what is idle */
@@ -446,6 +449,9 @@ void pirn_stats_exit(void);
 void pirn_stats_add(struct pirn_channel *ch);
 void pirn_stats_remove(struct pirn_channel *ch);
 void pirn_stats_device_times(u32 cpu, u64 *sum);	/* adds to sum */
+void pirn_stats_each_channel(void (*show)(struct seq_file *m,
+					  struct pirn_channel *ch),
+			     struct seq_file *m);
 
 /* debug.c: process context */
 void pirn_debug_init(void);

@@ -128,6 +128,21 @@ void pirn_stats_device_times(u32 nr, u64 *sum)
 	mutex_unlock(&pirn_stats_mutex);
 }
 
+/* Each channel that there is, those that are closed and wait for a device, too. */
+void pirn_stats_each_channel(void (*show)(struct seq_file *m,
+					  struct pirn_channel *ch),
+			     struct seq_file *m)
+{
+	struct pirn_channel *ch;
+	unsigned int cpu;
+
+	mutex_lock(&pirn_stats_mutex);
+	for_each_possible_cpu(cpu)
+		list_for_each_entry(ch, &pirn_cpu_stats[cpu].channels, stats_link)
+			show(m, ch);
+	mutex_unlock(&pirn_stats_mutex);
+}
+
 void pirn_stats_add(struct pirn_channel *ch)
 {
 	mutex_lock(&pirn_stats_mutex);

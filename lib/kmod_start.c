@@ -14,6 +14,18 @@
 
 #define DEVICE "/dev/pirn"
 
+/* What to do about it. */
+static const char *open_hint(int err)
+{
+	if (err == -EACCES || err == -EPERM)
+		return " (root and the device's group may: adduser USER pirn, and log in anew)";
+	if (err != -ENOENT && err != -ENXIO)
+		return "";
+	return access("/sys/module/pirn", F_OK) ?
+	       " (the module pirn is not loaded: modprobe pirn)" :
+	       " (the module pirn is loaded, but this container does not have the device)";
+}
+
 static int device_open(char *why, size_t why_bytes)
 {
 	struct pirn_query query = { .size = sizeof(query) };
@@ -22,10 +34,7 @@ static int device_open(char *why, size_t why_bytes)
 	if (fd < 0) {
 		err = -errno;
 		snprintf(why, why_bytes, "%s: %s%s", DEVICE, strerror(-err),
-			 err == -ENOENT || err == -ENXIO ?
-			 " (the module pirn is not loaded)" :
-			 err == -EACCES || err == -EPERM ?
-			 " (this user may not use the device)" : "");
+			 open_hint(err));
 		return err;
 	}
 	if (ioctl(fd, PIRN_IOC_QUERY, &query)) {

@@ -4,7 +4,10 @@
  * tracefs, the histogram in debugfs, fdinfo.
  */
 #include <dirent.h>
+#include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include <linux/pirn_histogram.h>
 
@@ -275,10 +278,15 @@ static double stage(const char *out, const char *what)
 	return us;
 }
 
+static void no_instance_is_left(void)
+{
+	check(system("ls " TRACING "/instances | grep -q pirn") != 0);
+}
+
 TEST(the_command_prints_one_read)
 {
 	const struct output *o;
-	char path[32], instance[64];
+	char path[32];
 	double submit, issue, complete, end;
 
 	slow_disk(1, 100000000, path);
@@ -293,8 +301,7 @@ TEST(the_command_prints_one_read)
 	check(submit >= -1 && submit <= issue);
 	check(complete - issue > 80000 && end >= complete - 1);
 	/* nothing is left of it */
-	snprintf(instance, sizeof(instance), "ls " TRACING "/instances | grep -q pirn");
-	check(system(instance) != 0);
+	no_instance_is_left();
 
 	/* what is no block device is said to be none */
 	o = run_command("trace", "/dev/null");
@@ -308,6 +315,33 @@ TEST(the_command_prints_one_read)
 	check_eq(o->status, 2);
 	o = run_command("trace", path, path);
 	check_eq(o->status, 2);
+}
+
+/* A disk that hangs is what it is called for: it says how far the read came. */
+TEST(the_command_prints_a_read_that_does_not_return)
+{
+	const struct output *o;
+	char path[32], line[600];
+
+	slow_disk(1, 2500000000, path);
+	mount_once("tracefs", TRACING);
+	o = run_command("trace", "--wait=1", path);
+	check_eq(o->status, 1);
+	stage(o->out, "op=READ offset=0 len=4096");
+	stage(o->out, "sector=0 len=4096");
+	check(!strstr(o->out, "returns") && !strstr(o->out, "answered"));
+	check(strstr(o->err, "has not answered in 1 s"));
+	check_eq(strchr(o->err, '\n') - o->err, (long)strlen(o->err) - 1);
+	no_instance_is_left();
+
+	/* and may be stopped before */
+	snprintf(line, sizeof(line), "timeout --signal=INT 1 %s trace %s", command_path(),
+		 path);
+	check(system(line) != 0);
+	no_instance_is_left();
+	o = run_command("trace", "--wait=0", path);
+	check_eq(o->status, 2);
+	nap_ms(3000);
 }
 
 /* ----------------------------------------------------------------- histogram */
@@ -401,6 +435,108 @@ TEST(device_times_are_counted)
 	pool_close(&rig.pool);
 }
 
+/* --------------------------------------------------------------- who has what */
+
+/* The one line of this process's channels for that CPU, and what follows; or NULL. */
+static const char *listed(unsigned int cpu)
+{
+	char want[64];
+	const char *at;
+
+	mount_once("debugfs", DEBUG);
+	snprintf(want, sizeof(want), "cpu=%u pid=%d ", cpu, (int)getpid());
+	at = strstr(read_text(DEBUG "/pirn/channels"), want);
+	if (at)
+		check(!strstr(at + 1, want));
+	return at;
+}
+
+/* That line and the next, which is of its first target with ops in flight. */
+static void lists(unsigned int cpu, const char *line, const char *target)
+{
+	const char *at = listed(cpu), *next = at ? strchr(at, '\n') : NULL;
+
+	if (!next || !strstr(at, line) || strstr(at, line) > next)
+		check_failed(__FILE__, __LINE__, "no '%s' in: %s", line, text);
+	check_eq(!strncmp(next + 1, "  target=", 9), target != NULL);
+	if (target && strncmp(next + 1, target, strlen(target)))
+		check_failed(__FILE__, __LINE__, "no '%s' in: %s", target, text);
+}
+
+static void *sleeps(void *arg)
+{
+	struct channel *ch = arg;
+
+	check_eq(enter(ch, PIRN_ENTER_WAIT), 0);
+	return NULL;
+}
+
+TEST(channels_are_listed_with_who_made_them_and_their_disk)
+{
+	char path[32], target[64];
+	pthread_t thread;
+	struct stat st;
+	struct rig rig;
+	int i;
+
+	slow_disk(1, 1000000000, path);
+	must(stat(path, &st));
+	snprintf(target, sizeof(target), "  target=1 dev=%u:%u in_flight=2 in_worker=0\n",
+		 major(st.st_rdev), minor(st.st_rdev));
+	check(!listed(2));
+	/* what would be a line or a field of its own */
+	must(prctl(PR_SET_NAME, "a b\ncpu=9"));
+	channel_open_on(&rig.ch, 8, 8, 2);
+	pool_open(&rig.pool, 64 * KiB);
+	must(attach_pool_fd(&rig.ch, rig.pool.fd));
+	attach_disk(&rig.ch, FAST_DISK, O_RDWR);
+	check_eq(attach_disk(&rig.ch, path, O_RDWR), 1);
+	lists(2, "comm=a\\040b\\012cpu=9 state=outside tid=0 in_flight=0 completed=0 unread=0 entries=8\n",
+	      NULL);
+	for (i = 0; i < 2; i++) {
+		struct pirn_sqe sqe = io_sqe(PIRN_OP_READ, 4096 * (uint64_t)i, 0, 4096);
+
+		sqe.target = 1;
+		put(&rig.ch, sqe, 1);
+	}
+	check_eq(enter(&rig.ch, 2), 2);
+	lists(2, "state=outside tid=0 in_flight=2 completed=0 unread=0 ", target);
+	must(-pthread_create(&thread, NULL, sleeps, &rig.ch));
+	for (i = 0; i < 100 && !strstr(listed(2), " state=asleep "); i++)
+		nap_ms(1);
+	lists(2, "state=asleep ", target);
+	check(strtol(strstr(listed(2), " tid=") + 5, NULL, 10) > getpid());
+	pthread_join(thread, NULL);
+	await_cqes(&rig.ch, 2);
+	lists(2, "state=outside tid=0 in_flight=0 completed=2 unread=2 ", NULL);
+	/* a head that lies: no more than there is */
+	__atomic_store_n(&rig.ch.ring->cq_head, 12345, __ATOMIC_RELEASE);
+	lists(2, " unread=8 entries=8\n", NULL);
+	rig_close(&rig);
+	check(!listed(2));
+}
+
+TEST(a_closed_channel_is_listed_until_its_disk_answers)
+{
+	char path[32], target[64];
+	struct stat st;
+	struct rig rig;
+	int i;
+
+	slow_disk(1, 500000000, path);
+	must(stat(path, &st));
+	snprintf(target, sizeof(target), "  target=0 dev=%u:%u in_flight=1 in_worker=0\n",
+		 major(st.st_rdev), minor(st.st_rdev));
+	rig_open(&rig, 8, 64 * KiB, path);
+	put(&rig.ch, io_sqe(PIRN_OP_READ, 0, 0, 4096), 1);
+	check_eq(enter(&rig.ch, 1), 1);
+	rig_close(&rig);
+	lists(0, "state=closed tid=0 in_flight=1 ", target);
+	for (i = 0; i < 100 && listed(0); i++)
+		nap_ms(20);
+	check(!listed(0));
+}
+
 /* -------------------------------------------------------------------- fdinfo */
 
 static unsigned int fdinfo(int fd, const char *name)
@@ -449,7 +585,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(writes_are_durable_that_are_to_be),
 		cmocka_unit_test(an_op_has_the_priority_of_who_submits),
 		cmocka_unit_test(the_command_prints_one_read),
+		cmocka_unit_test(the_command_prints_a_read_that_does_not_return),
 		cmocka_unit_test(device_times_are_counted),
+		cmocka_unit_test(channels_are_listed_with_who_made_them_and_their_disk),
+		cmocka_unit_test(a_closed_channel_is_listed_until_its_disk_answers),
 		cmocka_unit_test(fdinfo_of_a_channel),
 	};
 

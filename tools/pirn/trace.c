@@ -6,20 +6,26 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <pirn/scope.h>
 
 #include "pirn_cmd.h"
 
 #define TRACING "/sys/kernel/tracing"
 
-enum { OPT_OFFSET = 256, OPT_BYTES };
+enum { OPT_OFFSET = 256, OPT_BYTES, OPT_WAIT };
 
 static const struct argp_option options[] = {
 	{ "offset", OPT_OFFSET, "BYTES", 0, "Where to read (0)", 0 },
 	{ "bytes", OPT_BYTES, "N", 0, "How much (4096)", 0 },
+	{ "wait", OPT_WAIT, "SECONDS", 0, "How long, before what there is by then is printed (10)", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 }
 };
 
@@ -27,9 +33,10 @@ struct trace {
 	const char *target;
 	uint64_t offset;
 	uint32_t bytes;
-	char dir[64];		/* of the instance */
+	uint64_t wait;		/* seconds */
 	uint64_t asked;		/* ns of CLOCK_MONOTONIC */
-	uint64_t returned;
+	uint64_t returned;	/* 0: it has not */
+	char dir[64];		/* of the instance */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -42,6 +49,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_BYTES:
 		trace->bytes = (uint32_t)args_number("bytes", arg, 512, 1 << 20);
+		break;
+	case OPT_WAIT:
+		trace->wait = args_number("wait", arg, 1, 86400);
 		break;
 	case ARGP_KEY_ARG:
 		if (trace->target)
@@ -71,7 +81,7 @@ static int put(const struct trace *trace, const char *name, const char *text)
 	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
 		err = -errno;
 		complain("%s: %s%s", path, strerror(-err), err == -ENOENT ?
-			 " (is the module pirn loaded?)" : "");
+			 " (the module pirn is not loaded: modprobe pirn)" : "");
 	}
 	if (fd >= 0)
 		close(fd);
@@ -92,45 +102,6 @@ static int instance_make(struct trace *trace)
 		 err == -ENOENT ?
 		 " (tracefs has to be mounted there: mount -t tracefs none " TRACING ")" :
 		 "");
-	return err;
-}
-
-/* --------------------------------------------------------------- the read */
-
-static int read_once(struct trace *trace, struct pirn_file *file, void *buf)
-{
-	ssize_t n;
-	int err;
-
-	/* Once for what is slow only at first. */
-	n = pirn_pread(file, buf, trace->bytes, trace->offset);
-	if (n >= 0) {
-		err = put(trace, "events/pirn/enable", "1");
-		if (err)
-			return err;
-		trace->asked = pirn_now();
-		n = pirn_pread(file, buf, trace->bytes, trace->offset);
-		trace->returned = pirn_now();
-		err = put(trace, "events/pirn/enable", "0");
-		if (err)
-			return err;
-	}
-	return n < 0 ? open_complain(trace->target, (int)n) : 0;
-}
-
-static int main_fiber(void *arg)
-{
-	struct trace *trace = arg;
-	struct pirn_file *file;
-	void *buf;
-	int err;
-
-	err = pirn_open(&file, trace->target, 0, 0);
-	if (err)
-		return open_complain(trace->target, err);
-	buf = pirn_buf_alloc(trace->bytes);
-	err = buf ? read_once(trace, file, buf) : -ENOMEM;
-	pirn_close(file);
 	return err;
 }
 
@@ -158,7 +129,7 @@ static bool event(const char *text, const struct trace *trace, double *last)
 {
 	char name[32], fields[256] = "";
 	const char *at = strstr(text, ": pirn_");
-	double seconds;
+	double seconds, us;
 
 	if (*text == '#' || !at)
 		return false;
@@ -168,10 +139,13 @@ static bool event(const char *text, const struct trace *trace, double *last)
 		at--;
 	if (sscanf(at, "%lf", &seconds) != 1)
 		return false;
+	us = seconds * 1e6 - (double)trace->asked / 1e3;
+	/* Of the read before; an event's clock has whole microseconds. */
+	if (us < -1)
+		return false;
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
 		if (!strcmp(name, stages[i].event))
-			line(seconds * 1e6 - (double)trace->asked / 1e3, last,
-			     stages[i].what, fields);
+			line(us, last, stages[i].what, fields);
 	return true;
 }
 
@@ -192,11 +166,135 @@ static int print(const struct trace *trace)
 	while (fgets(text, sizeof(text), file))
 		found += event(text, trace, &last);
 	fclose(file);
-	line((double)(trace->returned - trace->asked) / 1e3, &last,
-	     "pirn_pread() returns", "");
+	if (trace->returned)
+		line((double)(trace->returned - trace->asked) / 1e3, &last,
+		     "pirn_pread() returns", "");
 	if (!found)
 		complain("no event was recorded in %s", trace->dir);
 	return found ? 0 : -EIO;
+}
+
+/* --------------------------------------------------------------- the read */
+
+/*
+ * The device has not answered, and may never: a runtime ends when its reads have,
+ * so this one is left as it is.
+ */
+static void __attribute__((noreturn)) gave_up(const struct trace *trace)
+{
+	put(trace, "events/pirn/enable", "0");
+	print(trace);
+	complain("%s has not answered in %llu s: who else waits for it is in /sys/kernel/debug/pirn/channels",
+		 trace->target, (unsigned long long)trace->wait);
+	fflush(stdout);
+	_exit(EXIT_FAILED);
+}
+
+/* Twice, for what is slow only at first; the second one counts. */
+static int read_twice(struct trace *trace, struct pirn_file *file, void *buf)
+{
+	ssize_t n = 0;
+	int err;
+
+	err = put(trace, "events/pirn/enable", "1");
+	for (int i = 0; i < 2 && n >= 0 && !err; i++) {
+		trace->returned = 0;
+		trace->asked = pirn_now();
+		n = pirn_pread_give(file, buf, trace->bytes, trace->offset,
+				    trace->asked + trace->wait * 1000000000ull);
+		if (n == -ETIMEDOUT)
+			gave_up(trace);
+		trace->returned = pirn_now();
+	}
+	if (!err)
+		err = put(trace, "events/pirn/enable", "0");
+	if (err)
+		return err;
+	return n < 0 ? open_complain(trace->target, (int)n) : 0;
+}
+
+static int main_fiber(void *arg)
+{
+	struct trace *trace = arg;
+	struct pirn_file *file;
+	void *buf;
+	int err;
+
+	err = pirn_open(&file, trace->target, 0, 0);
+	if (err)
+		return open_complain(trace->target, err);
+	buf = pirn_buf_alloc(trace->bytes);
+	err = buf ? read_twice(trace, file, buf) : -ENOMEM;
+	pirn_close(file);
+	return err;
+}
+
+static int trace_run(struct trace *trace)
+{
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+	char message[256];
+	int err, result = 0;
+
+	opt.backend = PIRN_BACKEND_KMOD;
+	opt.spin_ns = PIRN_NO_SPIN;
+	opt.message = message;
+	opt.message_bytes = sizeof(message);
+	if (put(trace, "trace_clock", "mono"))
+		return EXIT_FAILED;
+	err = pirn_run(&opt, main_fiber, trace, &result);
+	if (err)
+		return args_run_failed(err, message);
+	return result || print(trace) ? EXIT_FAILED : 0;
+}
+
+/* Until the child has ended; it is stopped where we are. */
+static int trace_wait(pid_t child, const sigset_t *signals)
+{
+	int sig = 0, got, status;
+
+	while (waitpid(child, &status, WNOHANG) <= 0) {
+		got = sigwaitinfo(signals, NULL);
+		if (got > 0 && got != SIGCHLD) {
+			sig = got;
+			kill(child, SIGKILL);
+		}
+	}
+	if (sig)
+		return 128 + sig;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+/*
+ * In a child, so that the instance can be taken away whatever becomes of the read:
+ * one that is open cannot.
+ */
+static int trace_child(struct trace *trace)
+{
+	sigset_t signals, before;
+	int status = EXIT_FAILED;
+	pid_t child;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	if (instance_make(trace))
+		return EXIT_FAILED;
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		exit(trace_run(trace));
+	}
+	if (child < 0)
+		complain("fork: %s", strerror(errno));
+	else
+		status = trace_wait(child, &signals);
+	rmdir(trace->dir);
+	return status;
 }
 
 int trace_command(int argc, char **argv)
@@ -207,30 +305,13 @@ int trace_command(int argc, char **argv)
 		.args_doc = "DEVICE",
 		.doc = "Reads once from a block device through the module and prints "
 		       "each stage with its time since the call and since the "
-		       "stage before.\vRuns as root, with tracefs at " TRACING
+		       "stage before; or, where the device does not answer, how far "
+		       "it came.\vRuns as root, with tracefs at " TRACING
 		       ". Events have whole microseconds. Other users of the "
 		       "module at that moment are shown, too: channel tells.",
 	};
-	struct trace trace = { .bytes = 4096 };
-	struct pirn_options opt = PIRN_OPTIONS_INIT;
-	char message[256];
-	int err, result = 0;
+	struct trace trace = { .bytes = 4096, .wait = 10 };
 
 	args_parse(&argp, argc, argv, 0, &trace);
-	if (instance_make(&trace))
-		return EXIT_FAILED;
-	opt.backend = PIRN_BACKEND_KMOD;
-	opt.spin_ns = PIRN_NO_SPIN;
-	opt.message = message;
-	opt.message_bytes = sizeof(message);
-	err = put(&trace, "trace_clock", "mono");
-	if (!err) {
-		err = pirn_run(&opt, main_fiber, &trace, &result);
-		if (err)
-			args_run_failed(err, message);
-		else
-			err = result ? result : print(&trace);
-	}
-	rmdir(trace.dir);
-	return err ? EXIT_FAILED : 0;
+	return trace_child(&trace);
 }

@@ -486,6 +486,7 @@ TEST(each_ioctl_belongs_to_one_kind_of_fd)
 	must_fail(ioctl(pool.fd, PIRN_IOC_ENTER, 0), ENOTTY);
 	must_fail(ioctl(pool.fd, PIRN_IOC_NOTIFY, 0), ENOTTY);
 	must_fail(ioctl(ch.fd, PIRN_IOC_NOTIFY, 1), EINVAL);
+	must_fail((long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device, 0), ENODEV);
 	for (i = 0; i < array_size(strange); i++) {
 		memset(&arg, 0, sizeof(arg));
 		arg.query.size = sizeof(struct pirn_query);

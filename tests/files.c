@@ -441,6 +441,20 @@ TEST(a_device_that_cannot_discard_says_so)
 	rig_close(&rig);
 }
 
+/* The file system keeps its superblock's page: nothing is discarded then. */
+TEST(a_discard_of_pages_in_use_is_refused)
+{
+	struct rig rig;
+
+	fs_mount(&file_systems[0]);
+	file_rig(&rig, FS_DISK, O_RDWR, POOL);
+	check_eq(rig_range(&rig, PIRN_OP_DISCARD, 0, 4096, 0), -EBUSY);
+	rig_close(&rig);
+	close(file_filled(fs_path("file"), MiB));
+	fs_unmount();
+	shell("e2fsck -fn " FS_DISK " >/dev/null 2>&1");
+}
+
 TEST(zoned_devices)
 {
 	struct pirn_sqe sqe = { .op = PIRN_OP_DISCARD };
@@ -533,6 +547,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(fallocate_in_its_modes),
 		cmocka_unit_test(loop_devices_and_what_is_no_io_of_a_bio),
 		cmocka_unit_test(a_device_that_cannot_discard_says_so),
+		cmocka_unit_test(a_discard_of_pages_in_use_is_refused),
 		cmocka_unit_test(zoned_devices),
 		cmocka_unit_test(atomic_writes_where_there_are_any),
 	};

@@ -28,8 +28,9 @@
  *   E2BIG       a field this kernel does not know is not zero, or size is more
  *               than a page
  *   EINVAL      a known field, flag or reserved field holds a value that is
- *               not allowed, an address, length or offset is not aligned, or
- *               a target's file is not open with O_DIRECT
+ *               not allowed, size is less than ABI version 1 has, an address,
+ *               length or offset is not aligned, a target's file is not open
+ *               with O_DIRECT; mmap() that is private, or of more than there is
  *   EOPNOTSUPP  well formed, but this kind of file or device cannot do it; in a
  *               CQE: an append, or FALLOC_FL_INSERT_RANGE, while there is an
  *               RLIMIT_FSIZE
@@ -39,19 +40,20 @@
  *               with that index, or its file is not open in that direction
  *   ENXIO       in a CQE: no pool with that index
  *   ENOENT      DETACH: nothing is attached at that index
- *   ENODEV      mmap() of a pool of the caller's own memory
+ *   ENODEV      mmap() of /dev/pirn, or of a pool of the caller's own memory
  *   EMFILE      the process has too many fds; ENFILE the system
  *   ENFILE      the channel's table of targets or pools is full
  *   EBUSY       in a CQE: a result slot of a JOIN belongs to a join that has not
- *               drained, or an atomic write meets cached pages; somebody is in
- *               ENTER on this channel, or DETACH of a target or pool with ops in
- *               flight
+ *               drained, an atomic write meets cached pages, or DISCARD some that
+ *               are in use; somebody is in ENTER on this channel, or DETACH of a
+ *               target or pool with ops in flight
  *   EPERM       ENTER from another address space than the first ENTER's; a
  *               write to a read-only device; mmap() to execute
  *   ENOMEM      no memory, or RLIMIT_MEMLOCK would be exceeded; from ENTER:
  *               nothing was submitted, try again
  *   EINTR       a signal came and nothing was submitted; from POOL_CREATE
- *               and mmap() a fatal one
+ *               and mmap() a fatal one; in a CQE: a fatal one came before that
+ *               member of a join, or what the file was doing was interrupted
  *   ETIME       the deadline passed and nothing was submitted
  *   EFBIG       in a CQE: past the caller's RLIMIT_FSIZE (a SIGXFSZ comes, too), or
  *               what the file system can hold
@@ -127,7 +129,7 @@ struct pirn_query {
  * channel's IO.  @results, up to PIRN_MAX_RESULTS, is how many result slots the
  * ops of joins have; 0: the channel does no joins.  Rings, slots and ops count
  * against the caller's RLIMIT_MEMLOCK.
- * EINVAL, ENOMEM, EMFILE.
+ * EINVAL, ENOMEM, EMFILE, ENFILE.
  *
  * PIRN_CHANNEL_TIMES: each CQE says when it was published and how long its op
  * took, and the device times of the channel are counted in debugfs.
@@ -147,15 +149,17 @@ struct pirn_channel_create {
 /*
  * PIRN_IOC_POOL_CREATE: returns a pool fd.
  *
- * Without flags the kernel allocates @bytes of zeroed memory on @node (-1: the
- * caller's), in the largest contiguous pieces it can get, and @addr must be
- * zero; mmap() of the fd maps it, or any page-aligned part.  With
- * PIRN_POOL_USER it pins @bytes at @addr, which must be page aligned, writable
- * and of anonymous, shmem or hugetlb memory, and @node must be -1; such a pool
- * cannot be mapped through its fd (ENODEV): the caller has it mapped.
+ * Without flags the kernel allocates @bytes of zeroed memory on @node, which has
+ * memory and is one that the caller's cpuset allows (-1: the caller's), in the
+ * largest contiguous pieces it can get, and @addr must be zero; mmap() of the fd
+ * maps it, or any page-aligned part.  With PIRN_POOL_USER it pins @bytes at @addr,
+ * which must be page aligned, writable and of anonymous, shmem or hugetlb memory,
+ * and @node must be -1; such a pool cannot be mapped through its fd (ENODEV): the
+ * caller has it mapped.
  * @bytes is a multiple of the page size.  Counts against RLIMIT_MEMLOCK until
  * the last user is gone.
- * EINVAL, EFAULT, EOPNOTSUPP (memory of another kind), ENOMEM, EMFILE, EINTR.
+ * EINVAL, EFAULT, EOPNOTSUPP (memory of another kind), ENOMEM, EMFILE, ENFILE,
+ * EINTR.
  */
 #define PIRN_POOL_USER		(1u << 0)
 
@@ -195,6 +199,10 @@ struct pirn_target_attach {
 	__u32 memory_align;	/* out: pool offsets are multiples of it */
 };
 
+/*
+ * PIRN_IOC_TARGET_DETACH, and PIRN_IOC_POOL_DETACH below.  ENOENT; EBUSY while ops use
+ * it, or while somebody submits on the channel.
+ */
 struct pirn_target_detach {
 	__u32 size;
 	__u32 index;
@@ -258,6 +266,9 @@ struct pirn_pool_detach {
  * May block without WAIT, for as long as the block layer holds the submitter
  * back (cgroup throttling, no free requests).  One ENTER at a time; EBUSY to
  * others.  The first ENTER binds the channel to its address space.
+ *
+ * EINVAL (more than sq_entries, an unknown bit), EPERM, EBUSY, ENOMEM, EINTR, ETIME;
+ * of the watched fd EBADF, EOPNOTSUPP.
  */
 #define PIRN_ENTER_COUNT_MASK	0xffffu
 #define PIRN_ENTER_WAIT		(1u << 16)
@@ -280,7 +291,8 @@ struct pirn_enter {
 /*
  * PIRN_IOC_NOTIFY: no argument (zero).  Ends the current wait of the channel's
  * ENTER, or the next one with WAIT if none is waiting; until then poll() finds
- * the channel readable.  Any process with the fd; never blocks.
+ * the channel readable.  Any process with the fd; never blocks.  EINVAL when the
+ * argument is not zero.
  */
 
 /* What an SQE asks for. */
@@ -323,8 +335,8 @@ enum pirn_op_code {
  * FALLOC_FL_ZERO_RANGE writes zeroes by what means the device has, with or without
  * FALLOC_FL_KEEP_SIZE; FALLOC_FL_PUNCH_HOLE gives blocks back.  Block devices know
  * these two.  DISCARD uses target, offset and bytes, multiples of block_bytes, on a
- * block device: what is read there afterwards is the device's to say.  EOPNOTSUPP
- * where there is no such thing.
+ * block device, and ends within it (EINVAL): what is read there afterwards is the
+ * device's to say.  EOPNOTSUPP where there is no such thing.
  *
  * JOIN uses len, threshold and offset, see struct pirn_cqe.  What an op does not
  * use must be zero.

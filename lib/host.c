@@ -9,7 +9,9 @@
  */
 #include <sched.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "helper.h"
@@ -149,10 +151,28 @@ int pirn_host_cpus(struct pirn_runtime *rt, int *cpus, unsigned int max,
 	return pirn_cpus_parse(rt->opt.cpus, cpus, max, false, why, why_bytes);
 }
 
+/*
+ * What the module has no memory for is beyond this limit, mostly: how much it is, and
+ * where it is set.  Root it does not hold.
+ */
+static const char *limit_of(const struct pirn_core *core, int err, char text[128])
+{
+	struct rlimit limit;
+
+	if (err != -ENOMEM || core->ops != &pirn_kmod_ops || !geteuid() ||
+	    getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return "";
+	snprintf(text, 128,
+		 ": the limit is %llu KiB for all of a user's programs (ulimit -l, LimitMEMLOCK= of a service)",
+		 (unsigned long long)limit.rlim_cur >> 10);
+	return text;
+}
+
 /* Says how the start went and waits until it is known how all went. */
 static bool start_report(struct pirn_core *core, int err, const char *why)
 {
 	struct pirn_runtime *rt = core->rt;
+	char limit[128];
 	bool go;
 
 	pthread_mutex_lock(&rt->lock);
@@ -160,8 +180,9 @@ static bool start_report(struct pirn_core *core, int err, const char *why)
 	if (err && !rt->start_error) {
 		rt->start_error = err;
 		snprintf(rt->start_message, sizeof(rt->start_message),
-			 "core %u: %s", core->index,
-			 why[0] ? why : strerror(-err));
+			 "core %u: %s%s", core->index,
+			 why[0] ? why : strerror(-err),
+			 limit_of(core, err, limit));
 	}
 	pthread_cond_broadcast(&rt->changed);
 	while (!rt->start_verdict)

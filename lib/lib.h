@@ -515,7 +515,7 @@ struct pirn_runtime {
 	int start_error;
 	bool start_verdict;
 	bool overflow_reported;		/* pirn_overflow_start() was called */
-	char start_message[256];
+	char start_message[352];
 	struct pirn_helpers *helpers;
 
 	struct pirn_door *door;		/* door.c: NULL, no foreign threads */

@@ -12,6 +12,7 @@
 
 #include <linux/mempolicy.h>
 
+#include "command.h"
 #include "device.h"
 #include "pass_fd.h"
 
@@ -26,6 +27,18 @@ static void become_nobody(size_t memlock)
 	must(setgroups(0, NULL));
 	must(setgid(NOBODY));
 	must(setuid(NOBODY));
+}
+
+/* @memlock KiB; what it prints and says. */
+static const struct output *command_of_nobody(size_t memlock, const char *what)
+{
+	char line[700];
+
+	snprintf(line, sizeof(line),
+		 "ulimit -l %zu; exec setpriv --reuid=%d --regid=%d --clear-groups %s %s",
+		 memlock, NOBODY, NOBODY, command_path(), what);
+	return run_program_at((char *const[]){ (char *)"/bin/sh", (char *)"-c", line,
+					       NULL });
 }
 
 static int child_status(pid_t pid)
@@ -45,6 +58,36 @@ static int create_pool_on(int device, uint64_t bytes, int node)
 	};
 
 	return ioctl(device, PIRN_IOC_POOL_CREATE, &create);
+}
+
+static void tells(const struct output *o, const char *what)
+{
+	if (!strstr(o->out, what) && !strstr(o->err, what))
+		check_failed(__FILE__, __LINE__, "no '%s' in: %s%s", what, o->out,
+			     o->err);
+}
+
+/* Who may not, or not so much, is told why, in one line, and what to do about it. */
+TEST(the_command_says_what_stands_in_the_way)
+{
+	const struct output *o;
+
+	must(chmod("/dev/pirn", 0660));
+	o = command_of_nobody(64, "info");
+	check_eq(o->status, 0);
+	tells(o, "Permission denied (mode 0660, of user root and group root)\n");
+	tells(o, "\nkmod: no, /dev/pirn: Permission denied (root and the device's group may: adduser");
+	must(chmod("/dev/pirn", 0666));
+	o = command_of_nobody(8192, "info");
+	check_eq(o->status, 0);
+	tells(o, "\nkmod: usable, within 8192 KiB of memory (RLIMIT_MEMLOCK; 16 MiB a core");
+	o = command_of_nobody(2048, "cp --backend=kmod --cores=0 /etc/passwd /run/no");
+	check_eq(o->status, 1);
+	check_eq(lines_of(o->err), 1);
+	tells(o, "RLIMIT_MEMLOCK reached): the limit is 2048 KiB for all of a user's programs");
+	must(chmod("/dev/pirn", 0660));
+	/* which root does not have */
+	check(!strstr(run_well("info")->out, "RLIMIT_MEMLOCK"));
 }
 
 /* All of it, with the device and a disk that were given; and no byte more. */
@@ -394,6 +437,7 @@ TEST(pools_and_channels_lie_where_the_cpuset_allows)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_command_says_what_stands_in_the_way),
 		cmocka_unit_test(a_user_without_privileges_works_within_the_limit),
 		cmocka_unit_test(root_of_a_namespace_keeps_the_users_limit),
 		cmocka_unit_test(rings_show_nothing_of_the_kernel_or_others),

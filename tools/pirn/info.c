@@ -2,10 +2,14 @@
 /* pirn info: what this machine, the module and the library can do. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <numa.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -57,6 +61,24 @@ static void read_version(char *text, size_t bytes)
 	fclose(file);
 }
 
+/* Whose the device is, for who may not open it; "" when there is none. */
+static const char *device_owner(void)
+{
+	static char text[128];
+	const struct passwd *user;
+	const struct group *group;
+	struct stat st;
+
+	if (stat(DEVICE, &st))
+		return "";
+	user = getpwuid(st.st_uid);
+	group = getgrgid(st.st_gid);
+	snprintf(text, sizeof(text), " (mode %04o, of user %s and group %s)",
+		 (unsigned int)st.st_mode & 07777, user ? user->pw_name : "?",
+		 group ? group->gr_name : "?");
+	return text;
+}
+
 static void show_module(void)
 {
 	struct pirn_query query = { .size = sizeof(query) };
@@ -66,8 +88,9 @@ static void show_module(void)
 
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
-		printf("module: %sloaded, %s: %s\n", loaded ? "" : "not ",
+		printf("module: %sloaded, %s: %s", loaded ? "" : "not ",
 		       DEVICE, strerror(errno));
+		puts(device_owner());
 		return;
 	}
 	read_version(version, sizeof(version));
@@ -143,6 +166,21 @@ static const char *aio_limit(void)
 	return text;
 }
 
+/* The one of a user, which pools and rings count against; not root's. */
+static const char *pin_limit(void)
+{
+	static char text[128];
+	struct rlimit limit;
+
+	if (!geteuid() || getrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return "";
+	snprintf(text, sizeof(text),
+		 ", within %llu KiB of memory (RLIMIT_MEMLOCK; 16 MiB a core unless a program asks for less)",
+		 (unsigned long long)limit.rlim_cur >> 10);
+	return text;
+}
+
 static void show_backends(void)
 {
 	enum pirn_backend b;
@@ -156,7 +194,8 @@ static void show_backends(void)
 			       reason[0] ? reason : strerror(-err));
 		else
 			printf("%s: usable%s\n", pirn_backend_name(b),
-			       b == PIRN_BACKEND_AIO ? aio_limit() : "");
+			       b == PIRN_BACKEND_AIO ? aio_limit() :
+			       b == PIRN_BACKEND_KMOD ? pin_limit() : "");
 	}
 }
 

@@ -133,7 +133,8 @@ int stat_command(int argc, char **argv)
 		       "loaded, or with --interval a second.\v"
 		       "The columns are files in " SYSFS "/cpuN/, documented in "
 		       "kmod/sysfs-class-misc-pirn; in_flight is what it is "
-		       "now. ops/enter tells how well a core batches.",
+		       "now. ops/enter tells how well a core batches. Which process "
+		       "waits for which disk is in /sys/kernel/debug/pirn/channels.",
 	};
 	struct asked asked = { 0 };
 	struct stat_sample sample;

@@ -120,7 +120,7 @@ int stat_read(struct stat_sample *sample, const char *dir)
 	*sample = (struct stat_sample){ 0 };
 	err = find_cpus(sample, dir);
 	if (err == -ENOENT)
-		complain("no CPU in %s: is the module pirn loaded?", dir);
+		complain("no CPU in %s: the module pirn is not loaded (modprobe pirn)", dir);
 	else if (err)
 		complain("%s: %s", dir, strerror(-err));
 	clock_gettime(CLOCK_MONOTONIC, &now);

@@ -258,6 +258,7 @@ struct pirn_channel {
 	struct pirn_ident	*ident;
 	struct list_head	retired_idents;
 	u64			began;		/* this ENTER, ns, with times */
+	struct blk_plug		plug;		/* on the stack it would be zeroed each time */
 	/* Of the join whose members are being consumed, or NULL. */
 	struct pirn_join	*joining;
 	u32			members_left;

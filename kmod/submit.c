@@ -303,10 +303,10 @@ static __always_inline bool pirn_submit_one(struct pirn_channel *ch, u32 asked)
 	return pirn_submit_other(op, err, asked);
 }
 
-static void pirn_plug(struct blk_plug *plug, u32 nr)
+static void pirn_plug(struct pirn_channel *ch, u32 nr)
 {
-	blk_start_plug(plug);
-	plug->nr_ios = min(nr, PIRN_PLUG_REQUESTS);
+	blk_start_plug(&ch->plug);
+	ch->plug.nr_ios = min(nr, PIRN_PLUG_REQUESTS);
 }
 
 /* One look for two questions that are answered with no nearly always. */
@@ -323,13 +323,12 @@ u32 pirn_submit(struct pirn_channel *ch, u32 asked)
 {
 	u32 nr = min(asked, ch->credits);
 	bool batch = nr > 1;
-	struct blk_plug plug;
 	u32 used = 0;
 
 	if (unlikely(ch->times))
 		ch->began = pirn_now(ch);
 	if (batch)
-		pirn_plug(&plug, nr);
+		pirn_plug(ch, nr);
 	while (used < asked && ch->credits &&
 	       pirn_submit_one(ch, asked - used)) {
 		ch->credits--;
@@ -341,13 +340,13 @@ u32 pirn_submit(struct pirn_channel *ch, u32 asked)
 			break;
 		/* What is plugged goes out before somebody else's turn. */
 		if (need_resched() && used < nr) {
-			blk_finish_plug(&plug);
+			blk_finish_plug(&ch->plug);
 			cond_resched();
-			pirn_plug(&plug, nr - used);
+			pirn_plug(ch, nr - used);
 		}
 	}
 	if (batch)
-		blk_finish_plug(&plug);
+		blk_finish_plug(&ch->plug);
 	WRITE_ONCE(ch->header->sq_head, ch->sq_head);
 	return used;
 }

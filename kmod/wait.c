@@ -77,8 +77,12 @@ static ktime_t pirn_deadline(u64 deadline)
 /* Returns true when the deadline has passed, false when woken for any reason. */
 static bool pirn_schedule(ktime_t *expires)
 {
-	return !schedule_hrtimeout_range(expires, current->timer_slack_ns,
-					 HRTIMER_MODE_ABS) && expires;
+	if (expires)
+		return !schedule_hrtimeout_range(expires,
+						 current->timer_slack_ns,
+						 HRTIMER_MODE_ABS);
+	schedule();
+	return false;
 }
 
 /* ------------------------------------------------------------ another file */

@@ -137,13 +137,17 @@ static void pirn_file_rw(struct pirn_op *op, bool nowait)
 	ssize_t ret;
 
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, span.bvec,
-		      span.nr, span.skip + op->len);
-	iov_iter_advance(&iter, span.skip);
+		      span.nr, op->len);
+	iter.iov_offset = span.skip;	/* not past the first bio_vec */
 
-	init_sync_kiocb(iocb, file);
-	iocb->ki_complete = pirn_file_complete;
-	iocb->ki_pos = op->offset;
-	iocb->ki_ioprio = op->ident->ioprio;
+	/* Not init_sync_kiocb(), which asks the thread for its ioprio. */
+	*iocb = (struct kiocb) {
+		.ki_filp	= file,
+		.ki_complete	= pirn_file_complete,
+		.ki_pos		= op->offset,
+		.ki_flags	= file->f_iocb_flags,
+		.ki_ioprio	= op->ident->ioprio,
+	};
 	/* The file was opened with it; fcntl() may have taken it away since. */
 	iocb->ki_flags |= IOCB_DIRECT;
 	/* What the limit of file sizes was looked at for. */

@@ -113,6 +113,49 @@ TEST(reads_and_writes)
 	ON_EACH_FS(transfers);
 }
 
+/* Memory that is not contiguous: IO that begins inside a page and crosses others. */
+static void in_pieces(void)
+{
+	struct pirn_pool_create create = {
+		.size = sizeof(create), .flags = PIRN_POOL_USER,
+		.bytes = 256 * KiB, .node = -1,
+	};
+	const size_t page = 4096;
+	int device = open_device();
+	struct rig rig;
+	char *p = must(mmap(NULL, create.bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	madvise(p, create.bytes, MADV_NOHUGEPAGE);
+	/* the last one first, so that few lie behind the one before */
+	for (size_t i = create.bytes; i; i -= page)
+		p[i - page] = 1;
+	create.addr = (uintptr_t)p;
+	channel_open(&rig.ch, 4, 4);
+	rig.pool = (struct pool){ .memory = p, .bytes = create.bytes };
+	rig.pool.fd = must(ioctl(device, PIRN_IOC_POOL_CREATE, &create));
+	close(device);
+	check_op(create.segments, >, 32);
+	check_eq(must(attach_pool_fd(&rig.ch, rig.pool.fd)), 0);
+	close(file_filled(fs_path("file"), 64 * KiB));
+	check_eq(attach_disk(&rig.ch, fs_path("file"), O_RDWR), 0);
+	memset(p, 0xaa, create.bytes);
+	check_eq(rig_io(&rig, PIRN_OP_READ, 512, 3 * page + 512, 5 * page), 5 * page);
+	check_filled(p + 3 * page + 512, 5 * page, 512, 1);
+	check_eq((uint8_t)p[3 * page + 511], 0xaa);
+	check_eq((uint8_t)p[8 * page + 512], 0xaa);
+	fill(p + 9 * page + 1024, 3 * page, 8192, 2);
+	check_eq(rig_io(&rig, PIRN_OP_WRITE, 8192, 9 * page + 1024, 3 * page), 3 * page);
+	check_eq(rig_io(&rig, PIRN_OP_READ, 8192, 0, 3 * page), 3 * page);
+	check_filled(p, 3 * page, 8192, 2);
+	rig_close(&rig);
+}
+
+TEST(memory_in_pieces)
+{
+	ON_EACH_FS(in_pieces);
+}
+
 static void wrong_fields(void)
 {
 	static const struct {
@@ -540,6 +583,7 @@ int main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_target_is_a_file_with_direct_io),
 		cmocka_unit_test(reads_and_writes),
+		cmocka_unit_test(memory_in_pieces),
 		cmocka_unit_test(wrong_fields_are_told_and_touch_nothing),
 		cmocka_unit_test(coherent_with_buffered_readers_and_writers),
 		cmocka_unit_test(overwrites_and_reads_need_no_worker),

@@ -79,7 +79,7 @@ static const char *parse(const char *list, struct chosen *chosen,
 		for (int cpu = first; cpu <= last; cpu++) {
 			if (set && (cpu >= set_cpus ||
 				    !CPU_ISSET_S(cpu, bytes, set)))
-				return "this process may not run on one of them";
+				return "this process may not run on one of them, or it is offline";
 			wrong = add(chosen, cpu);
 			if (wrong)
 				return wrong;

@@ -294,7 +294,7 @@ TEST(what_cannot_be_read_is_named)
 
 	check_mistake(run_command("stat", "--sysfs", "/nowhere"), 1, "/nowhere");
 	tree_make(&t, "bad");
-	check_mistake(run_command("stat", "--sysfs", t.path), 1, "loaded?");
+	check_mistake(run_command("stat", "--sysfs", t.path), 1, "not loaded (modprobe pirn)");
 	cpu_write(&t, 0, busy);
 	counter_write(&t, 0, "enters", "many\n");
 	check_mistake(run_command("stat", "--sysfs", t.path), 1,

@@ -11,6 +11,7 @@
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/string_helpers.h>
 
 #include "pirn.h"
 
@@ -42,7 +43,8 @@ static void pirn_target_show(struct seq_file *m, struct pirn_channel *ch, u32 i)
 	dev_t dev = 0;
 
 	spin_lock_irq(&ch->lock);
-	target = ch->targets[i];
+	/* ATTACH does not take the lock to enter one. */
+	target = READ_ONCE(ch->targets[i]);
 	if (target) {
 		/* The submitter, if there is one, does not take the lock to count. */
 		in_flight = data_race(target->issued) - target->done;
@@ -84,7 +86,9 @@ static void pirn_channel_show(struct seq_file *m, struct pirn_channel *ch)
 	spin_unlock_irq(&ch->lock);
 
 	seq_printf(m, "cpu=%u pid=%d comm=", ch->cpu, ch->pid);
-	seq_escape(m, ch->comm, " \t\n\\");
+	/* Anybody's text, which a reader's terminal is not to obey. */
+	seq_escape_str(m, ch->comm,
+		       ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, " \\");
 	seq_printf(m, " state=%s tid=%d in_flight=%u completed=%llu unread=%u entries=%u\n",
 		   state, tid, in_flight, completed, unread, ch->cq_entries);
 	for (i = 0; i < PIRN_MAX_TARGETS; i++)

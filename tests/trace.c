@@ -484,14 +484,14 @@ TEST(channels_are_listed_with_who_made_them_and_their_disk)
 	snprintf(target, sizeof(target), "  target=1 dev=%u:%u in_flight=2 in_worker=0\n",
 		 major(st.st_rdev), minor(st.st_rdev));
 	check(!listed(2));
-	/* what would be a line or a field of its own */
-	must(prctl(PR_SET_NAME, "a b\ncpu=9"));
+	/* what would be a line or a field of its own, or move a terminal's cursor */
+	must(prctl(PR_SET_NAME, "a b\ncpu\r\033[K\\"));
 	channel_open_on(&rig.ch, 8, 8, 2);
 	pool_open(&rig.pool, 64 * KiB);
 	must(attach_pool_fd(&rig.ch, rig.pool.fd));
 	attach_disk(&rig.ch, FAST_DISK, O_RDWR);
 	check_eq(attach_disk(&rig.ch, path, O_RDWR), 1);
-	lists(2, "comm=a\\040b\\012cpu=9 state=outside tid=0 in_flight=0 completed=0 unread=0 entries=8\n",
+	lists(2, "comm=a\\040b\\012cpu\\015\\033[K\\134 state=outside tid=0 in_flight=0 completed=0 unread=0 entries=8\n",
 	      NULL);
 	for (i = 0; i < 2; i++) {
 		struct pirn_sqe sqe = io_sqe(PIRN_OP_READ, 4096 * (uint64_t)i, 0, 4096);

@@ -11,22 +11,8 @@
 
 #include <linux/pirn_histogram.h>
 
-#include "command.h"
 #include "join.h"
-
-#define TRACING "/sys/kernel/tracing"
-#define DEBUG "/sys/kernel/debug"
-
-static void mount_once(const char *kind, const char *where)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/%s", where,
-		 strcmp(kind, "tracefs") ? "pirn" : "events/pirn");
-	if (access(path, F_OK))
-		must(mount("none", where, kind, 0, NULL));
-	must(access(path, F_OK));
-}
+#include "tracing.h"
 
 static char text[1 << 20];
 
@@ -260,88 +246,6 @@ TEST(an_op_has_the_priority_of_who_submits)
 	expect_cqe(&rig.ch, 3, 4096, 0);
 	close(fd);
 	rig_close(&rig);
-}
-
-/* ----------------------------------------------------------------- pirn trace */
-
-/* How many microseconds after the call, on the line with @what. */
-static double stage(const char *out, const char *what)
-{
-	const char *at = strstr(out, what);
-	double us;
-
-	if (!at)
-		check_failed(__FILE__, __LINE__, "no '%s' in: %s", what, out);
-	while (at > out && at[-1] != '\n')
-		at--;
-	check_eq(sscanf(at, "%lf us", &us), 1);
-	return us;
-}
-
-static void no_instance_is_left(void)
-{
-	check(system("ls " TRACING "/instances | grep -q pirn") != 0);
-}
-
-TEST(the_command_prints_one_read)
-{
-	const struct output *o;
-	char path[32];
-	double submit, issue, complete, end;
-
-	slow_disk(1, 100000000, path);
-	mount_once("tracefs", TRACING);
-	o = run_well("trace", "--offset=8192", path);
-	submit = stage(o->out, "op=READ offset=8192 len=4096");
-	issue = stage(o->out, "sector=16 len=4096");
-	complete = stage(o->out, "op=READ res=4096");
-	end = stage(o->out, "pirn_pread() returns");
-	stage(o->out, "is woken");
-	/* an event's clock has whole microseconds */
-	check(submit >= -1 && submit <= issue);
-	check(complete - issue > 80000 && end >= complete - 1);
-	/* nothing is left of it */
-	no_instance_is_left();
-
-	/* what is no block device is said to be none */
-	o = run_command("trace", "/dev/null");
-	check_eq(o->status, 1);
-	check(strstr(o->err, "/dev/null"));
-	must(umount2(TRACING, MNT_DETACH));
-	o = run_command("trace", path);
-	check_eq(o->status, 1);
-	check(strstr(o->err, "mount -t tracefs"));
-	o = run_command("trace");
-	check_eq(o->status, 2);
-	o = run_command("trace", path, path);
-	check_eq(o->status, 2);
-}
-
-/* A disk that hangs is what it is called for: it says how far the read came. */
-TEST(the_command_prints_a_read_that_does_not_return)
-{
-	const struct output *o;
-	char path[32], line[600];
-
-	slow_disk(1, 2500000000, path);
-	mount_once("tracefs", TRACING);
-	o = run_command("trace", "--wait=1", path);
-	check_eq(o->status, 1);
-	stage(o->out, "op=READ offset=0 len=4096");
-	stage(o->out, "sector=0 len=4096");
-	check(!strstr(o->out, "returns") && !strstr(o->out, "answered"));
-	check(strstr(o->err, "has not answered in 1 s"));
-	check_eq(strchr(o->err, '\n') - o->err, (long)strlen(o->err) - 1);
-	no_instance_is_left();
-
-	/* and may be stopped before */
-	snprintf(line, sizeof(line), "timeout --signal=INT 1 %s trace %s", command_path(),
-		 path);
-	check(system(line) != 0);
-	no_instance_is_left();
-	o = run_command("trace", "--wait=0", path);
-	check_eq(o->status, 2);
-	nap_ms(3000);
 }
 
 /* ----------------------------------------------------------------- histogram */
@@ -584,8 +488,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_stage_of_an_op_is_an_event),
 		cmocka_unit_test(writes_are_durable_that_are_to_be),
 		cmocka_unit_test(an_op_has_the_priority_of_who_submits),
-		cmocka_unit_test(the_command_prints_one_read),
-		cmocka_unit_test(the_command_prints_a_read_that_does_not_return),
 		cmocka_unit_test(device_times_are_counted),
 		cmocka_unit_test(channels_are_listed_with_who_made_them_and_their_disk),
 		cmocka_unit_test(a_closed_channel_is_listed_until_its_disk_answers),

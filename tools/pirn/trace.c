@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pirn/scope.h>
@@ -247,16 +248,26 @@ static int trace_run(struct trace *trace)
 	return result || print(trace) ? EXIT_FAILED : 0;
 }
 
-/* Until the child has ended; it is stopped where we are. */
-static int trace_wait(pid_t child, const sigset_t *signals)
+/*
+ * Until the child has ended; it is stopped where we are.  One that waits for the
+ * device in the kernel itself, as in open(2) of a disk that recovers, cannot be.
+ */
+static int trace_wait(const struct trace *trace, pid_t child,
+		      const sigset_t *signals)
 {
+	const struct timespec patience = { .tv_sec = 3 };
 	int sig = 0, got, status;
 
 	while (waitpid(child, &status, WNOHANG) <= 0) {
-		got = sigwaitinfo(signals, NULL);
+		got = sig ? sigtimedwait(signals, NULL, &patience) :
+			    sigwaitinfo(signals, NULL);
 		if (got > 0 && got != SIGCHLD) {
 			sig = got;
 			kill(child, SIGKILL);
+		} else if (got < 0 && errno == EAGAIN) {
+			complain("process %d waits in the kernel for %s and does not end: it is left",
+				 (int)child, trace->target);
+			return 128 + sig;
 		}
 	}
 	if (sig)
@@ -292,7 +303,7 @@ static int trace_child(struct trace *trace)
 	if (child < 0)
 		complain("fork: %s", strerror(errno));
 	else
-		status = trace_wait(child, &signals);
+		status = trace_wait(trace, child, &signals);
 	rmdir(trace->dir);
 	return status;
 }

@@ -69,7 +69,7 @@ int pirn_ident_update(struct pirn_channel *ch)
 
 	list_for_each_entry_safe_reverse(ident, next, &ch->retired_idents,
 					 retired) {
-		/* Pairs with the release in pirn_complete(). */
+		/* Pairs with the release where an op ends, in complete.c. */
 		if (ident->issued == smp_load_acquire(&ident->done)) {
 			list_del(&ident->retired);
 			pirn_ident_free(ident);

@@ -6,7 +6,7 @@
 #ifndef PIRN_TESTS_FILES_H
 #define PIRN_TESTS_FILES_H
 
-#include "device.h"
+#include "hung_disk.h"
 
 #define FS_DISK "/dev/nvme0n1"
 
@@ -24,14 +24,6 @@ static const struct fs {
 
 /* The one the current case runs on. */
 static const struct fs *fs;
-
-static inline void shell(const char *command)
-{
-	int status = system(command);
-
-	if (status)
-		check_failed(__FILE__, __LINE__, "%s: status %d", command, status);
-}
 
 static inline void fs_mount(const struct fs *which)
 {

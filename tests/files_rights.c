@@ -435,31 +435,21 @@ TEST(channels_go_with_ops_on_files)
 	ON_EACH_FS(goes_away);
 }
 
-/* A disk that takes ops and ends none until it is told to. */
-static void hung_disk(char *disk, size_t bytes)
-{
-	shell("modprobe dm_mod && dmsetup create pirn-hung --noudevsync "
-	      "--table '0 8192 linear " FAST_DISK " 0'");
-	shell("dmsetup mknodes pirn-hung");
-	snprintf(disk, bytes, "/dev/mapper/pirn-hung");
-}
-
 static void hangs_elsewhere(void)
 {
 	struct pirn_sqe sqe = io_sqe(PIRN_OP_READ, 0, 0, 4096);
 	unsigned long long before = cpu_counter(0, "in_flight");
-	char disk[64];
 	struct rig rig;
 	int dir;
 
-	hung_disk(disk, sizeof(disk));
+	hung_disk_make();
 	close(file_filled(fs_path("file"), MiB));
 	close(file_filled(fs_path("late"), MiB));
 	file_rig(&rig, fs_path("file"), O_RDWR, POOL);
 	check_eq(rig_io(&rig, PIRN_OP_READ, 0, 0, 4096), 4096);
-	check_eq(attach_disk(&rig.ch, disk, O_RDWR), 1);
+	check_eq(attach_disk(&rig.ch, HUNG_DISK, O_RDWR), 1);
 	check_eq(attach_disk(&rig.ch, fs_path("late"), O_RDWR), 2);
-	shell("dmsetup suspend --noudevsync --noflush pirn-hung");
+	hung_disk_hangs();
 	sqe.target = 1;
 	*next_sqe(&rig.ch) = sqe;
 	check_eq(enter(&rig.ch, 1), 1);
@@ -477,9 +467,9 @@ static void hangs_elsewhere(void)
 	/* the op of the disk is there, but nothing of the files is held */
 	fs_unmount();
 	check_eq(cpu_counter(0, "in_flight"), before + 1);
-	shell("dmsetup resume --noudevsync pirn-hung");
+	hung_disk_goes_on();
 	await_no_ops();
-	shell("dmsetup remove --noudevsync --retry pirn-hung");
+	hung_disk_remove();
 	fs_mount(fs);
 }
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * pirn trace on the module: a read that returns, one that does not, and a disk that
- * does not even open.
+ * does not even let it be opened.
  */
-#include <pthread.h>
-
 #include "command.h"
+#include "hung_disk.h"
 #include "tracing.h"
 
 /* How many microseconds after the call, on the line with @what. */
@@ -88,31 +87,38 @@ TEST(the_command_prints_a_read_that_does_not_return)
 	nap_ms(3000);
 }
 
-/* The kernel looks for partitions, 4 s a sector, and lets nobody open it meanwhile. */
-static void *slow_scan(void *arg)
-{
-	(void)arg;
-	special_disk(1, "completion_nsec", "4000000000");
-	return NULL;
-}
+/*
+ * It is stopped when a thread of its child has been where no signal reaches it for
+ * half a second: in TARGET_ATTACH, which writes back what others have cached.
+ */
+static const char stopped[] =
+	"out=$(mktemp)\n"
+	"%s trace " HUNG_DISK " >$out 2>&1 & pid=$! looks=0\n"
+	"while [ $looks -lt 5 ] && kill -0 $pid; do\n"
+	"	sleep 0.1\n"
+	"	looks=$((looks + 1))\n"
+	"	grep -q '^State:.D' /proc/$(pgrep -P $pid)/task/*/status || looks=0\n"
+	"done 2>/dev/null\n"
+	"kill -TERM $pid; wait $pid; cat $out >&2; grep -q 'does not end' $out";
 
-TEST(the_command_is_stopped_on_a_disk_that_does_not_open)
+TEST(the_command_is_stopped_where_the_disk_holds_it)
 {
-	char path[32], line[700];
-	pthread_t thread;
+	char line[1200];
+	char page[4096];
+	int fd;
 
-	slow_disk(1, 1000, path);
+	hung_disk_make();
 	mount_once("tracefs", TRACING);
-	write_text("/sys/kernel/config/nullb/nullb1/power", "0");
-	must(-pthread_create(&thread, NULL, slow_scan, NULL));
-	while (access(path, F_OK))
-		nap_ms(1);
-	snprintf(line, sizeof(line),
-		 "timeout --signal=INT 3 %s trace %s 2>&1 | grep -q 'does not end'",
-		 command_path(), path);
+	fd = must(open(HUNG_DISK, O_WRONLY | O_CLOEXEC));
+	hung_disk_hangs();
+	memset(page, 1, sizeof(page));
+	check_eq(pwrite(fd, page, sizeof(page), 0), (long)sizeof(page));
+	snprintf(line, sizeof(line), stopped, command_path());
 	check_eq(system(line), 0);
 	no_instance_is_left();
-	pthread_join(thread, NULL);
+	hung_disk_goes_on();
+	close(fd);
+	hung_disk_remove();
 }
 
 int main(int argc, char **argv)
@@ -120,7 +126,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_command_prints_one_read),
 		cmocka_unit_test(the_command_prints_a_read_that_does_not_return),
-		cmocka_unit_test(the_command_is_stopped_on_a_disk_that_does_not_open),
+		cmocka_unit_test(the_command_is_stopped_where_the_disk_holds_it),
 	};
 
 	return run_program(argc, argv, "trace_device", tests, array_size(tests));

@@ -51,7 +51,8 @@ struct pirn_fiber_info;
 
 /* What carries IO ops. */
 enum pirn_backend {
-	PIRN_BACKEND_AUTO = 0,	/* $PIRN_BACKEND; sim if PIRN_SIM is set; else what works first */
+	PIRN_BACKEND_AUTO = 0,	/* $PIRN_BACKEND; sim if PIRN_SIM is set; else what works first,
+				 * within RLIMIT_MEMLOCK */
 	PIRN_BACKEND_KMOD,	/* /dev/pirn; helper threads for buffered files */
 	PIRN_BACKEND_URING,	/* io_uring: files and block devices */
 	PIRN_BACKEND_AIO,	/* linux-aio and helper threads: the same */

@@ -41,40 +41,58 @@ static const struct pirn_backend_ops *choose_named(const char *name, char *why,
 	return NULL;
 }
 
-const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes)
+/* One that works first, and why not a better one. */
+static const struct pirn_backend_ops *
+choose_best(const struct pirn_backend_ops *failed, const char *failure,
+	    char *why, size_t why_bytes)
 {
-	char reason[160];
+	char reason[352], rest[400] = "";
 	size_t used = 0;
 
-	const char *named = secure_getenv("PIRN_BACKEND");
-
-	why[0] = '\0';
-	if (named && !pirn_sim_wanted())
-		return choose_named(named, why, why_bytes);
-	if (pirn_sim_wanted()) {
-		if (!pirn_sim_ops.probe(reason, sizeof(reason))) {
-			snprintf(why, why_bytes,
-				 "backend sim: PIRN_SIM is set");
-			return &pirn_sim_ops;
-		}
-		snprintf(why, why_bytes, "PIRN_SIM: %s", reason);
-		return NULL;
-	}
 	for (unsigned int i = 1; i < PIRN_BACKEND_SIM; i++) {
-		if (!backends[i]->probe(reason, sizeof(reason))) {
-			char rest[256];
+		bool usable = !backends[i]->probe(reason, sizeof(reason));
 
-			snprintf(rest, sizeof(rest), "%s", why);
+		if (usable && !failed) {
 			snprintf(why, why_bytes, "backend %s%s%s",
 				 backends[i]->name, rest[0] ? "; not " : "",
 				 rest);
 			return backends[i];
 		}
-		if (used < why_bytes)
-			used += (size_t)snprintf(why + used, why_bytes - used,
+		if (usable)
+			snprintf(reason, sizeof(reason), "%s",
+				 backends[i] == failed ? failure :
+				 "it did not start either");
+		if (backends[i] == failed)
+			failed = NULL;
+		if (used < sizeof(rest))
+			used += (size_t)snprintf(rest + used, sizeof(rest) - used,
 						 "%s%s: %s", used ? "; " : "",
 						 backends[i]->name, reason);
 	}
+	snprintf(why, why_bytes, "%s", rest);
+	return NULL;
+}
+
+const struct pirn_backend_ops *
+pirn_backend_choose(const struct pirn_backend_ops *failed, const char *failure,
+		    char *why, size_t why_bytes)
+{
+	const char *named = secure_getenv("PIRN_BACKEND");
+	char reason[160];
+
+	why[0] = '\0';
+	if (!named && !pirn_sim_wanted())
+		return choose_best(failed, failure, why, why_bytes);
+	/* What somebody has named is not another one. */
+	if (failed)
+		return NULL;
+	if (!pirn_sim_wanted())
+		return choose_named(named, why, why_bytes);
+	if (!pirn_sim_ops.probe(reason, sizeof(reason))) {
+		snprintf(why, why_bytes, "backend sim: PIRN_SIM is set");
+		return &pirn_sim_ops;
+	}
+	snprintf(why, why_bytes, "PIRN_SIM: %s", reason);
 	return NULL;
 }
 
@@ -94,7 +112,7 @@ int pirn_backend_probe(enum pirn_backend backend, char *reason,
 	if (backend == PIRN_BACKEND_AUTO) {
 		char why[256];
 
-		ops = pirn_backend_choose(why, sizeof(why));
+		ops = pirn_backend_choose(NULL, NULL, why, sizeof(why));
 		snprintf(reason, reason_bytes, "%s", why);
 		return ops ? 0 : -ENODEV;
 	}

@@ -115,8 +115,13 @@ bool pirn_sim_wanted(void);
 
 /* NULL for a number that names none. */
 const struct pirn_backend_ops *pirn_backend_ops(enum pirn_backend backend);
-/* The best that works, or NULL; one line of why into @why either way. */
-const struct pirn_backend_ops *pirn_backend_choose(char *why, size_t why_bytes);
+/*
+ * The best that works, or NULL; one line of why into @why either way.  @failed, if it
+ * is not NULL, could not start, @failure says why: it must come after that.
+ */
+const struct pirn_backend_ops *
+pirn_backend_choose(const struct pirn_backend_ops *failed, const char *failure,
+		    char *why, size_t why_bytes);
 
 /* What backends on a real kernel share: host.c, host_pool.c, host_file.c. */
 int pirn_host_cpus(struct pirn_runtime *rt, int *cpus, unsigned int max,

@@ -132,12 +132,14 @@ static int backend_pick(struct pirn_runtime *rt, char *why, size_t why_bytes)
 	char reason[200];
 	int err;
 
-	if (rt->ops)
-		return 0;	/* a simulated node */
-	if (rt->opt.backend == PIRN_BACKEND_AUTO) {
-		rt->ops = pirn_backend_choose(why, why_bytes);
+	if (rt->opt.backend == PIRN_BACKEND_AUTO && (!rt->ops || rt->start_error)) {
+		rt->ops = pirn_backend_choose(rt->ops, rt->start_message, why,
+					      why_bytes);
+		rt->start_error = 0;
 		return rt->ops ? 0 : -ENODEV;
 	}
+	if (rt->ops)
+		return 0;	/* a simulated node */
 	rt->ops = pirn_backend_ops(rt->opt.backend);
 	if (!rt->ops) {
 		snprintf(why, why_bytes, "no backend has the number %d",
@@ -370,7 +372,7 @@ static void message_give(const struct pirn_options *opt, const char *text)
 static void message_left(const struct pirn_options *opt,
 			 const struct pirn_runtime *rt, const char *start)
 {
-	char text[512];
+	char text[768];
 
 	if (!rt->left_fibers)
 		return;
@@ -425,13 +427,44 @@ void pirn_runtime_dispose(struct pirn_runtime *rt)
 	pthread_mutex_destroy(&rt->lock);
 }
 
+static int run_once(struct pirn_runtime *rt, const struct pirn_options *opt,
+		    char *why, size_t why_bytes)
+{
+	int err = pirn_runtime_prepare(rt, opt, why, why_bytes);
+
+	if (!err)
+		err = rt->ops->run(rt, why, why_bytes);
+	pirn_runtime_dispose(rt);
+	return err;
+}
+
+/*
+ * Whether @rt is to start once more: with auto, on a backend that had no memory for
+ * its cores, another one works, which pins none.  Nothing of the program has run.
+ */
+static bool start_elsewhere(struct pirn_runtime *rt)
+{
+	char message[sizeof(rt->start_message)], unused[2];
+
+	if (rt->start_error != -ENOMEM || rt->opt.backend != PIRN_BACKEND_AUTO ||
+	    !pirn_backend_choose(rt->ops, "", unused, sizeof(unused)))
+		return false;
+	memcpy(message, rt->start_message, sizeof(message));
+	*rt = (struct pirn_runtime) {
+		.main_fn = rt->main_fn, .main_arg = rt->main_arg,
+		.ops = rt->ops, .start_error = rt->start_error,
+	};
+	memcpy(rt->start_message, message, sizeof(message));
+	return true;
+}
+
 /* ---------------------------------------------------------------- public */
 
 int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
 	     int *result)
 {
 	struct pirn_runtime rt = { .main_fn = fn, .main_arg = arg };
-	char why[256] = "";
+	char why[512] = "";
 	int err;
 
 	if (pirn_this_core) {
@@ -442,10 +475,9 @@ int pirn_run(const struct pirn_options *opt, int (*fn)(void *arg), void *arg,
 		snprintf(why, sizeof(why), "pirn_run: fn is NULL");
 		err = -EINVAL;
 	} else {
-		err = pirn_runtime_prepare(&rt, opt, why, sizeof(why));
-		if (!err)
-			err = rt.ops->run(&rt, why, sizeof(why));
-		pirn_runtime_dispose(&rt);
+		do {
+			err = run_once(&rt, opt, why, sizeof(why));
+		} while (start_elsewhere(&rt));
 	}
 	if (err)
 		message_give(opt, why[0] ? why : strerror(-err));

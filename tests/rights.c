@@ -90,6 +90,43 @@ TEST(the_command_says_what_stands_in_the_way)
 	check(!strstr(run_well("info")->out, "RLIMIT_MEMLOCK"));
 }
 
+static int backend_of(void *arg)
+{
+	(void)arg;
+	return pirn_backend_current();
+}
+
+/* A backend that may not pin what it needs does not work: another one is taken. */
+TEST(auto_takes_what_fits_the_limit)
+{
+	char message[512] = "";
+	struct pirn_options opt = PIRN_OPTIONS_INIT;
+	struct rlimit limit = { 2 * MiB, 2 * MiB };
+	int backend = -1;
+
+	opt.cpus = "0";
+	opt.message = message;
+	opt.message_bytes = sizeof(message);
+	must(chmod("/dev/pirn", 0666));
+	check_eq(pirn_run(&opt, backend_of, NULL, &backend), 0);
+	check_eq(backend, PIRN_BACKEND_KMOD);
+	must(setrlimit(RLIMIT_MEMLOCK, &limit));
+	must(seteuid(NOBODY));
+	check_eq(pirn_run(&opt, backend_of, NULL, &backend), 0);
+	check_eq(backend, PIRN_BACKEND_URING);
+	if (!strstr(message, "backend uring; not kmod: core 0: no pool of ") ||
+	    !strstr(message, "the limit is 2048 KiB"))
+		check_failed(__FILE__, __LINE__, "%s", message);
+	/* what was named is not */
+	opt.backend = PIRN_BACKEND_KMOD;
+	check_eq(pirn_run(&opt, backend_of, NULL, &backend), -ENOMEM);
+	must(setenv("PIRN_BACKEND", "kmod", 1));
+	opt.backend = PIRN_BACKEND_AUTO;
+	check_eq(pirn_run(&opt, backend_of, NULL, &backend), -ENOMEM);
+	must(seteuid(0));
+	must(chmod("/dev/pirn", 0660));
+}
+
 /* All of it, with the device and a disk that were given; and no byte more. */
 TEST(a_user_without_privileges_works_within_the_limit)
 {
@@ -438,6 +475,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_command_says_what_stands_in_the_way),
+		cmocka_unit_test(auto_takes_what_fits_the_limit),
 		cmocka_unit_test(a_user_without_privileges_works_within_the_limit),
 		cmocka_unit_test(root_of_a_namespace_keeps_the_users_limit),
 		cmocka_unit_test(rings_show_nothing_of_the_kernel_or_others),

@@ -212,11 +212,13 @@ static int any_mmap(void)
 				     MAP_SHARED | MAP_POPULATE, MAP_SHARED | MAP_LOCKED,
 				     MAP_SHARED | MAP_NORESERVE, MAP_SHARED_VALIDATE };
 	unsigned int i = 1 + (unsigned int)below(MAPS - 1);
-	size_t bytes = below(8) ? PAGE * (1 + below(70)) : number();
+	int how = flags[below(array_size(flags))];
+	/* A file that is 16 TiB of nothing would be read in for as long as that takes. */
+	size_t bytes = below(8) || how & MAP_POPULATE ? PAGE * (1 + below(70)) : number();
 	off_t offset = below(3) ? (off_t)(PAGE * below(8)) : (off_t)number();
 	bool anonymous = below(4) == 0;
 	char *at = mmap(NULL, bytes, (int)below(8),
-			flags[below(array_size(flags))] | (anonymous ? MAP_ANONYMOUS : 0),
+			how | (anonymous ? MAP_ANONYMOUS : 0),
 			anonymous ? -1 : any_fd(), anonymous ? 0 : offset);
 
 	if (at == MAP_FAILED)

@@ -439,8 +439,9 @@ static int run_once(struct pirn_runtime *rt, const struct pirn_options *opt,
 }
 
 /*
- * Whether @rt is to start once more: with auto, on a backend that had no memory for
- * its cores, another one works, which pins none.  Nothing of the program has run.
+ * Whether @rt is to start once more: with auto, where the backend had no memory for
+ * its cores and there is another one, which may need less.  Nothing of the program
+ * has run.
  */
 static bool start_elsewhere(struct pirn_runtime *rt)
 {
